@@ -1,0 +1,42 @@
+"""One clear sentence for every wrong value: what it is, what it may be."""
+
+import math
+from collections.abc import Collection
+
+
+class ParameterError(ValueError):
+    """A value the reader chose is outside its range; the message is one sentence."""
+
+
+def positive(name: str, value: float) -> float:
+    """Return `value` if it is a finite number > 0, else raise ParameterError."""
+    if not (_is_number(value) and value > 0):
+        raise ParameterError(f"{name} must be a number > 0, got {value!r}.")
+    return value
+
+
+def between(name: str, value: float, low: float, high: float) -> float:
+    """Return `value` if low <= value <= high, else raise ParameterError."""
+    if not (_is_number(value) and low <= value <= high):
+        raise ParameterError(f"{name} must be between {low:g} and {high:g}, got {value!r}.")
+    return value
+
+
+def whole(name: str, value: int, low: int, high: int | None = None, why: str = "") -> int:
+    """Return `value` as an int if it is whole and low <= value <= high, else raise ParameterError."""
+    bounds = f"at least {low}" if high is None else f"between {low} and {high}"
+    ok = _is_number(value) and value == int(value) and value >= low and (high is None or value <= high)
+    if not ok:
+        raise ParameterError(f"{name} must be a whole number {bounds}{why and ' (' + why + ')'}, got {value!r}.")
+    return int(value)
+
+
+def one_of(name: str, value: str, allowed: Collection[str]) -> str:
+    """Return `value` if it is one of `allowed`, else raise ParameterError."""
+    if value not in allowed:
+        raise ParameterError(f"{name} must be one of {', '.join(map(str, allowed))}; got {value!r}.")
+    return value
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
