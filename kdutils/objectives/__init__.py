@@ -1,0 +1,13 @@
+"""What is minimised: pure functions of tensors, one file per idea.
+
+Every function takes logits of shape (..., B, C): one network's (B, C), or a population's (M, B, C), and returns one
+value per network, (...,): the mean over the batch. Temperatures and weights are numbers or tensors of shape (...,).
+An *objective* is what the training loop calls: objective(student, teacher, labels, knobs) -> (M,) losses.
+"""
+
+from kdutils.objectives.classification import cross_entropy, hard_labels, label_smoothing
+from kdutils.objectives.hinton import distillation, kd_loss, soft_cross_entropy
+from kdutils.objectives.softmax import log_softmax, softmax
+
+__all__ = ["cross_entropy", "distillation", "hard_labels", "kd_loss", "label_smoothing", "log_softmax",
+           "soft_cross_entropy", "softmax"]
