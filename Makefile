@@ -1,0 +1,45 @@
+# make lab and make test are each the whole set-up: the first start makes .venv and installs the pinned packages,
+# every later start finds the stamp newer than the two lists of packages and needs no network.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+VENV   := .venv
+PYTHON := $(VENV)/bin/python
+READY  := $(VENV)/.installed
+EXTRAS := notebooks,test
+LAB_ARGS ?=
+TEST_ARGS ?=
+
+.PHONY: help lab test fast bench clean
+
+help:           ## show this list
+	@sed -n 's/^\([a-z]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+
+lab: $(READY)   ## open the course in JupyterLab
+	$(VENV)/bin/jupyter lab --LabApp.extension_manager=readonly $(LAB_ARGS) notebooks/00_start_here.ipynb
+
+test: $(READY)  ## everything: unit tests, notebooks, widgets in a real browser
+	$(PYTHON) -m pytest tests/unit tests/notebooks tests/browser $(TEST_ARGS)
+
+fast: $(READY)  ## the unit tests only
+	$(PYTHON) -m pytest tests/unit $(TEST_ARGS)
+
+bench: $(READY) ## the benchmarks; they print their figures
+	$(PYTHON) -m pytest tests/benchmarks -s $(TEST_ARGS)
+
+clean:          ## remove the environment and everything that was produced
+	rm -rf $(VENV) runs build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The first Python that fits: 3.11 to 3.13, able to make an environment (Debian packs that part as python3-venv).
+$(READY): pyproject.toml constraints.txt
+	@if ! [ -x $(PYTHON) ]; then \
+	  for python in python3.12 python3.11 python3.13 python3; do \
+	    if $$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; \
+	    then echo "Making $(VENV) with $$($$python --version)."; $$python -m venv $(VENV) && break; fi; \
+	  done; \
+	fi; \
+	[ -x $(PYTHON) ] || { echo "The course needs Python 3.11, 3.12 or 3.13 with venv (on Debian: apt install python3-venv); none was found." >&2; exit 1; }
+	@echo "Installing the packages of constraints.txt (once; mostly the download of torch, a few minutes)."
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
+	@touch $(READY)
