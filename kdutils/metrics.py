@@ -1,0 +1,61 @@
+"""What is measured: functions of logits (..., N, C) and labels (..., N) or (N,), one value per network (...,)."""
+
+import torch
+from torch import Tensor
+
+from kdutils.errors import between, whole
+from kdutils.objectives import log_softmax, softmax
+
+
+def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Fraction of images whose largest logit is the label's, 0..1."""
+    return (logits.argmax(-1) == labels).float().mean(-1)
+
+
+def recall(logits: Tensor, labels: Tensor, label: int) -> Tensor:
+    """Fraction of the images of one class that are recognised, 0..1; NaN where the class does not occur."""
+    mine = labels == label
+    return ((logits.argmax(-1) == label) & mine).sum(-1) / mine.sum(-1)
+
+
+def nll(logits: Tensor, labels: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
+    """Mean negative log-likelihood of the labels, in nats."""
+    index = labels.expand(logits.shape[:-1])[..., None]
+    return -log_softmax(logits, temperature).gather(-1, index).squeeze(-1).mean(-1)
+
+
+def ece(logits: Tensor, labels: Tensor, bins: int = 15) -> Tensor:
+    """Expected calibration error with equal-width bins (Guo et al. 2017, eq. 3), 0..1."""
+    whole("bins", bins, 1)
+    confidence, guess = softmax(logits).max(-1)
+    gap = (guess == labels).to(confidence.dtype) - confidence
+    bin_of = (confidence * bins).ceil().long().clamp(1, bins) - 1
+    sums = torch.zeros(*gap.shape[:-1], bins, dtype=gap.dtype, device=gap.device).scatter_add(-1, bin_of, gap)
+    return sums.abs().sum(-1) / gap.shape[-1]
+
+
+def entropy(logits: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
+    """Entropy of softmax(z / T) of each image, in bits: (..., N, C) -> (..., N)."""
+    log_p = log_softmax(logits, temperature)
+    return -(log_p.exp() * log_p).sum(-1) / torch.log(torch.tensor(2.0))
+
+
+def mass_by_rank(logits: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
+    """Mean probability of the first, second, ... class of each image: (..., N, C) -> (..., C), summing to 1."""
+    return softmax(logits, temperature).sort(-1, descending=True).values.mean(-2)
+
+
+def bias_corrected(logits: Tensor, label: int, rate: float = 0.1) -> Tensor:
+    """Logits (..., N, C) with one class's logit shifted until a fraction `rate` of the images is predicted as it.
+
+    Uses no labels, only the class's expected frequency. Source: Hinton et al. 2015, sec. 3, who raise the bias of the
+    omitted digit (they choose it to optimise test accuracy; a known frequency is our label-free choice).
+    """
+    between("rate", rate, 0, 1)
+    others = logits.clone()
+    others[..., label] = -torch.inf
+    lacking = others.amax(-1) - logits[..., label]  # (..., N): the shift at which an image becomes `label`
+    shift = lacking.quantile(rate, dim=-1, keepdim=True)
+    shifted = logits.clone()
+    shifted[..., label] += shift
+    return shifted

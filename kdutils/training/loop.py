@@ -1,0 +1,185 @@
+"""Training as a generator: pull for the next snapshot, stop pulling to pause, close to stop."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kdutils import seeds as streams
+from kdutils.errors import ParameterError, one_of, positive, whole
+from kdutils.networks import Outputs, Population
+from kdutils.training.knobs import Knobs
+from kdutils.training.optimizers import Adam
+
+Objective = Callable[[Outputs, Outputs | None, Tensor, Mapping], Tensor]
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
+    "constant": lambda done: 1.0,
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How long and how fast: steps of `batch` images, Adam at `lr` (one number), "cosine" to zero or "constant".
+
+    Budgets are steps, not epochs: 30 epochs of a 100-image set would be a few dozen steps and an untrained network.
+    """
+
+    steps: int = 600
+    batch: int = 64
+    lr: float = 1e-2
+    schedule: str = "cosine"
+
+    def __post_init__(self):
+        whole("steps", self.steps, 1)
+        whole("batch", self.batch, 1)
+        positive("lr", self.lr)
+        one_of("schedule", self.schedule, SCHEDULES)
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What M networks are trained on.
+
+    inputs:  float (N, c, h, w), shared by all.
+    labels:  int64 (N,), or (M, N) where members see different labels (label noise).
+    train:   int64 (M, n), the indices each member may draw from.
+    seeds:   M integers; the batch order of a member depends on its own seed only.
+    teacher: {name: (K, N, ...)}, outputs of K teachers for every input, computed once; None without a teacher.
+    teacher_of: int64 (M,), which teacher each member has; None means teacher m for member m.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    train: Tensor
+    seeds: Sequence[int]
+    teacher: Mapping[str, Tensor] | None = None
+    teacher_of: Tensor | None = None
+
+    def __post_init__(self):
+        members = len(self.seeds)
+        if self.train.ndim != 2 or len(self.train) != members:
+            raise ParameterError(f"train must be ({members}, n), a row per seed, got {tuple(self.train.shape)}.")
+        if self.labels.shape not in {self.inputs.shape[:1], (members, len(self.inputs))}:
+            raise ParameterError(f"labels must be ({len(self.inputs)},) or ({members}, {len(self.inputs)}), "
+                                 f"got {tuple(self.labels.shape)}.")
+        for name, outputs in (self.teacher or {}).items():
+            if outputs.shape[1] != len(self.inputs) or (self.teacher_of is None and len(outputs) != members):
+                raise ParameterError(f"teacher {name!r} must be (teachers, {len(self.inputs)}, ...) for {members} "
+                                     f"members, got {tuple(outputs.shape)}.")
+
+    def batch(self, position: Tensor) -> tuple[Tensor, Outputs | None, Tensor]:
+        """Inputs (M, B, c, h, w), teacher outputs {name: (M, B, ...)} and labels (M, B) at positions (M, B) of `train`."""
+        index = self.train.gather(1, position)
+        labels = self.labels[index] if self.labels.ndim == 1 else self.labels.gather(1, index)
+        teacher = self.teacher and {name: self._rows(outputs, index) for name, outputs in self.teacher.items()}
+        return _take(self.inputs, index), teacher, labels
+
+    def _rows(self, outputs: Tensor, index: Tensor) -> Tensor:
+        which = self.teacher_of if self.teacher_of is not None else torch.arange(len(index), device=index.device)
+        return _take(outputs.flatten(0, 1), index + which[:, None] * outputs.shape[1])
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Where training stands.
+
+    step of steps; loss (M,): each member's mean since the last snapshot (NaN at step 0); seconds spent training, without
+    what the consumer did between snapshots; population: the live members, to be evaluated, not kept.
+    """
+
+    step: int
+    steps: int
+    loss: Tensor
+    seconds: float
+    population: Population
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """All snapshots of a blocking fit; `complete` is False if it was interrupted."""
+
+    snapshots: tuple[Snapshot, ...]
+    complete: bool
+
+    @property
+    def loss(self) -> Tensor:
+        """(snapshots, M)."""
+        return torch.stack([snapshot.loss for snapshot in self.snapshots])
+
+
+def steps(population: Population, task: Task, objective: Objective, knobs: Knobs | None = None,
+          recipe: Recipe | None = None, every: int = 20) -> Iterator[Snapshot]:
+    """Train `population` in place; yields at step 0, every `every` steps, and at the end.
+
+    Nothing is read back from the device inside a step. Knobs are read at step edges. Wrong arguments raise here,
+    before the first snapshot is pulled.
+    """
+    knobs, recipe = knobs or Knobs(), recipe or Recipe()
+    whole("every", every, 1)
+    if len(population) != len(task.seeds):
+        raise ParameterError(f"the task is for {len(task.seeds)} networks, the population has {len(population)}.")
+    knobs.read(len(population), population.device)
+    return _steps(population, task, objective, knobs, recipe, every)
+
+
+def _steps(population, task, objective, knobs, recipe, every) -> Iterator[Snapshot]:
+    members, device = len(population), population.device
+    optimizer = Adam(population.parameters, recipe.lr)
+    population.parameters = optimizer.parameters
+    order = batches(task.seeds, task.train.shape[1], recipe.batch, device)
+    total, seconds = torch.full((members,), math.nan, device=device), 0.0
+    yield Snapshot(0, recipe.steps, total, seconds, population)
+    total, start, last = torch.zeros(members, device=device), time.perf_counter(), 0
+    for step in range(1, recipe.steps + 1):
+        inputs, teacher, labels = task.batch(next(order))
+        values = knobs.read(members, device)
+        losses = objective(population.features(inputs), teacher, labels, values)
+        optimizer.minimise(losses.sum(), SCHEDULES[recipe.schedule]((step - 1) / recipe.steps))
+        total += losses.detach()
+        if step % every == 0 or step == recipe.steps:
+            seconds += time.perf_counter() - start
+            yield Snapshot(step, recipe.steps, total / (step - last), seconds, population)
+            total, start, last = torch.zeros_like(total), time.perf_counter(), step
+
+
+def fit(population: Population, task: Task, objective: Objective, knobs: Knobs | None = None,
+        recipe: Recipe | None = None, every: int = 20) -> History:
+    """Train to the end, blocking. A keyboard interrupt ends it early and keeps the history."""
+    snapshots = []
+    try:
+        for snapshot in steps(population, task, objective, knobs, recipe, every):
+            snapshots.append(snapshot)
+    except KeyboardInterrupt:
+        done = snapshots[-1] if snapshots else None
+        print(f"Stopped at step {done.step} of {done.steps}; the history up to there is kept." if done
+              else "Stopped before the first step.")
+        return History(tuple(snapshots), complete=False)
+    return History(tuple(snapshots), complete=True)
+
+
+def batches(seeds: Sequence[int], n: int, batch: int, device: torch.device | str = "cpu") -> Iterator[Tensor]:
+    """Batch positions (M, min(batch, n)) in 0..n-1 without end: each epoch a new order, a short last batch dropped.
+
+    The order of a member is a function of its seed, n and batch alone; members with one seed share it.
+    """
+    whole("transfer images", n, 1)
+    batch = min(batch, n)
+    per_epoch = n // batch
+    epochs = max(1, 64 // per_epoch)  # drawn in blocks: one sort instead of 64
+    unique = list(dict.fromkeys(seeds))
+    row = torch.tensor([unique.index(seed) for seed in seeds])
+    random = [streams.generator(seed, "order") for seed in unique]
+    while True:
+        orders = torch.stack([torch.rand(epochs, n, generator=one).argsort(1) for one in random])
+        block = orders[:, :, : per_epoch * batch].reshape(len(unique), epochs * per_epoch, batch)
+        yield from block[row].to(device).unbind(1)
+
+
+def _take(values: Tensor, index: Tensor) -> Tensor:
+    """values[index] by index_select, which is several times faster on a CPU: (N, ...), (M, B) -> (M, B, ...)."""
+    return values.index_select(0, index.flatten()).unflatten(0, index.shape)

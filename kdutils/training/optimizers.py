@@ -1,0 +1,48 @@
+"""Adam for a population: one flat buffer, one learning rate per member if wanted."""
+
+import torch
+from torch import Tensor
+
+
+class Adam:
+    """Adam (Kingma and Ba 2015) on parameters {name: (M, ...)}, which become views of one flat buffer.
+
+    All members' parameters lie in one tensor, so that a step is seven operations whatever the number of layers;
+    torch's own fused Adam takes a single learning rate, a sweep needs one per member: `lr` is a number or (M,).
+    The arithmetic is that of torch.optim.Adam with its default betas and eps.
+    """
+
+    def __init__(self, parameters: dict[str, Tensor], lr: float | Tensor = 1e-2,
+                 betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8):
+        self.flat = torch.cat([value.detach().reshape(-1) for value in parameters.values()])
+        self.gradient = torch.zeros_like(self.flat)
+        self.mean, self.square = torch.zeros_like(self.flat), torch.zeros_like(self.flat)
+        self.betas, self.eps, self.steps = betas, eps, 0
+        self.parameters = dict(zip(parameters, self._views(parameters.values()), strict=True))
+        self.lr = lr if not torch.is_tensor(lr) else torch.cat([
+            lr.view(-1, *[1] * (value.ndim - 1)).expand_as(value).reshape(-1) for value in parameters.values()])
+
+    def minimise(self, loss: Tensor, scale: float = 1.0) -> None:
+        """One step down the gradient of the scalar `loss`; `scale` multiplies the learning rate (the schedule)."""
+        self.gradient.zero_()
+        loss.backward()
+        self.steps += 1
+        (b1, b2), t = self.betas, self.steps
+        self.mean.lerp_(self.gradient, 1 - b1)
+        self.square.mul_(b2).addcmul_(self.gradient, self.gradient, value=1 - b2)
+        root = self.square.sqrt().mul_((1 - b2**t) ** -0.5).add_(self.eps)
+        rate = scale / (1 - b1**t)
+        if torch.is_tensor(self.lr):
+            self.flat.sub_(self.mean.div(root).mul_(self.lr).mul_(rate))
+        else:
+            self.flat.addcdiv_(self.mean, root, value=-self.lr * rate)
+
+    def _views(self, values) -> list[Tensor]:
+        """Leaf tensors over the flat buffer, whose gradients accumulate in the flat gradient."""
+        views, start = [], 0
+        for value in values:
+            part = slice(start, start := start + value.numel())
+            leaf = self.flat[part].view(value.shape).requires_grad_()
+            leaf.grad = self.gradient[part].view(value.shape)
+            views.append(leaf)
+        return views
