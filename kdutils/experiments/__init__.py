@@ -1,0 +1,1 @@
+"""One recipe per notebook: a frozen dataclass of parameters, and run(params) -> Results."""

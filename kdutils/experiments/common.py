@@ -1,0 +1,132 @@
+"""What the experiments share: data split by seed, cached teachers, and a population over settings x seeds."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+
+from kdutils import cache, metrics
+from kdutils.datasets import Dataset, load, split, transfer_set
+from kdutils.errors import whole
+from kdutils.networks import MLP, Population, Specification
+from kdutils.objectives import distillation, hard_labels
+from kdutils.training import Knobs, Recipe, Snapshot, Task, steps
+
+TEACHER = MLP(64, (128, 128), 10)
+TEACHER_RECIPE = Recipe(steps=600, batch=64, lr=3e-3)
+STUDENT = MLP(64, (16,), 10)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One arm of a comparison. `temperature` is None where no teacher is asked (alpha 0)."""
+
+    method: str
+    temperature: float | None = None
+    alpha: float = 1.0
+
+
+HARD = Setting("hard labels", alpha=0.0)
+
+
+def distilled(temperature: float) -> Setting:
+    """The arm that learns from soft targets alone."""
+    return Setting("distilled", float(temperature))
+
+
+@dataclass(frozen=True, eq=False)
+class Lab:
+    """A data set with a split per seed: pool (S, P) and test (S, Q) indices."""
+
+    data: Dataset
+    seeds: tuple[int, ...]
+    pool: Tensor
+    test: Tensor
+
+    @classmethod
+    def open(cls, name: str = "digits", seeds: int = 12, seed: int = 0, device: str = "cpu") -> "Lab":
+        """`seeds` splits of the data set, for the seeds `seed`, `seed` + 1, ..."""
+        whole("seeds", seeds, 1)
+        data, chosen = load(name, device), tuple(range(seed, seed + seeds))
+        splits = [split(data, one) for one in chosen]
+        return cls(data, chosen, torch.stack([s.pool for s in splits]), torch.stack([s.test for s in splits]))
+
+    def transfer(self, n: int) -> Tensor:
+        """(S, n) indices: each seed's transfer set of `n` images."""
+        return torch.stack([transfer_set(self.data, pool, n) for pool in self.pool])
+
+    def accuracy(self, logits: Tensor) -> Tensor:
+        """Test accuracy in percent of logits (S or M, N, C) for all images, M = settings x S: same leading axis."""
+        test = self.test.repeat(len(logits) // len(self.seeds), 1)
+        picked = logits.gather(1, test[..., None].expand(-1, -1, logits.shape[-1]))
+        return 100 * metrics.accuracy(picked, self.data.labels[test])
+
+
+def teachers(lab: Lab, train: Tensor, spec: Specification = TEACHER, recipe: Recipe = TEACHER_RECIPE) -> Tensor:
+    """Logits (S, N, C) of one teacher per seed for every image, each trained on its row of `train` (S, n).
+
+    Teachers are paid for once: the logits come from the cache if these teachers were trained before.
+    """
+    made_of = {"data": lab.data.fingerprint, "network": [type(spec).__name__, asdict(spec)], "recipe": asdict(recipe),
+               "objective": "hard labels", "seeds": lab.seeds, "train": _digest(train), "device": train.device.type}
+
+    def make():
+        population = Population(spec, lab.seeds, train.device)
+        task = Task(lab.data.inputs, lab.data.labels, train, lab.seeds)
+        for _ in steps(population, task, hard_labels, recipe=recipe, every=recipe.steps):
+            pass
+        return {"logits": population.predict(lab.data.inputs)}
+
+    return cache.load_or_make("teachers", made_of, make, device=str(train.device))["logits"]
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """A population over settings x seeds, ready to train: member k * S + s is setting k with seed s."""
+
+    lab: Lab
+    settings: tuple[Setting, ...]
+    population: Population
+    task: Task
+    knobs: Knobs
+
+    def train(self, recipe: Recipe, every: int | None = None) -> Iterator[Snapshot]:
+        """The training loop over this cohort."""
+        return steps(self.population, self.task, distillation, self.knobs, recipe, every or recipe.steps)
+
+    def test_logits(self) -> tuple[Tensor, Tensor]:
+        """Logits (M, Q, C) and labels (M, Q) of each member's test images."""
+        test = self.lab.test.repeat(len(self.settings), 1)
+        return self.population.predict(self.lab.data.inputs[test]), self.lab.data.labels[test]
+
+    def accuracy(self) -> Tensor:
+        """Test accuracy in percent: (settings, seeds)."""
+        return 100 * metrics.accuracy(*self.test_logits()).view(len(self.settings), -1)
+
+    def rows(self, values: dict[str, Tensor], **same) -> list[dict]:
+        """One row per member: what it was, and each of `values` (M,), ready for a results table."""
+        listed = {name: value.flatten().tolist() for name, value in values.items()}
+        runs = [(setting, seed) for setting in self.settings for seed in self.lab.seeds]
+        return [same | {"method": setting.method, "temperature": setting.temperature, "seed": seed}
+                | {name: column[i] for name, column in listed.items()} for i, (setting, seed) in enumerate(runs)]
+
+
+def cohort(lab: Lab, teacher_logits: Tensor, transfer: Tensor, settings: Sequence[Setting],
+           spec: Specification = STUDENT) -> Cohort:
+    """Students of every setting and seed: the same split, initialisation and batch order for each seed's arms.
+
+    teacher_logits: (S, N, C), one teacher per seed. transfer: (S, n), the images the students are trained on.
+    """
+    arms, s = len(settings), len(lab.seeds)
+    seeds = lab.seeds * arms
+    task = Task(lab.data.inputs, lab.data.labels, transfer.repeat(arms, 1), seeds, {"logits": teacher_logits},
+                torch.arange(s, device=transfer.device).repeat(arms))
+    knobs = Knobs(temperature=[setting.temperature or 1.0 for setting in settings for _ in range(s)],
+                  alpha=[setting.alpha for setting in settings for _ in range(s)])
+    return Cohort(lab, tuple(settings), Population(spec, seeds, transfer.device), task, knobs)
+
+
+def _digest(indices: Tensor) -> str:
+    return hashlib.sha256(indices.cpu().numpy().tobytes()).hexdigest()[:12]

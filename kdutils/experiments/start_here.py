@@ -1,0 +1,50 @@
+"""Notebook 00: a first distillation. Teachers, then students with hard labels beside distilled ones."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+
+from kdutils.errors import positive, whole
+from kdutils.experiments.common import HARD, Lab, cohort, distilled, teachers
+from kdutils.results import Results, provenance
+from kdutils.training import Recipe
+
+
+@dataclass(frozen=True)
+class StartHere:
+    """seeds: teachers and pairs of students; transfer: images each student sees; steps: of `batch` 64."""
+
+    seeds: int = 12
+    transfer: int = 100
+    temperature: float = 4.0
+    steps: int = 300
+    seed: int = 0
+    device: str = "cpu"
+
+    def __post_init__(self):
+        whole("seeds", self.seeds, 1)
+        whole("transfer images", self.transfer, 1)
+        positive("temperature", self.temperature)
+
+
+DEFAULT = StartHere()
+
+
+def run(params: StartHere, report: Callable[[str], None] = lambda line: None) -> Results:
+    """Test accuracy (percent) of teachers and students; a row per method, seed and step. The teacher's step is the last."""
+    start = time.perf_counter()
+    lab = Lab.open("digits", params.seeds, params.seed, params.device)
+    report(f"{params.seeds} teachers, then {2 * params.seeds} students on {params.transfer} images each")
+    logits = teachers(lab, lab.pool)
+    rows = [{"method": "teacher", "temperature": None, "step": params.steps, "seed": seed, "accuracy": value}
+            for seed, value in zip(lab.seeds, lab.accuracy(logits).tolist(), strict=True)]
+    rows += _student_rows(lab, logits, params)
+    return Results(pd.DataFrame(rows), asdict(params), provenance(params.device, time.perf_counter() - start))
+
+
+def _student_rows(lab: Lab, logits, params: StartHere) -> Iterator[dict]:
+    students = cohort(lab, logits, lab.transfer(params.transfer), [HARD, distilled(params.temperature)])
+    for snapshot in students.train(Recipe(steps=params.steps), every=max(1, params.steps // 30)):
+        yield from students.rows({"accuracy": students.accuracy()}, step=snapshot.step)

@@ -1,0 +1,127 @@
+"""Results: a table of runs, paired differences with intervals, saved and reloaded whole."""
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import stats
+
+import kdutils
+from kdutils import cache
+from kdutils.errors import ParameterError
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A mean over seeds with its 95% Student-t interval; low and high are NaN for a single seed."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        if self.n < 2:
+            return f"{self.mean:+.1f} (1 seed, no interval)"
+        return f"{self.mean:+.1f} [{self.low:+.1f}, {self.high:+.1f}] ({self.n} seeds)"
+
+
+def interval(values: Sequence[float], level: float = 0.95) -> Effect:
+    """Mean and two-sided Student-t interval of independent values, one per seed."""
+    values = np.asarray(values, float)
+    if not len(values) or not np.isfinite(values).all():
+        raise ParameterError(f"an interval needs finite values, got {values.tolist()}.")
+    mean, n = values.mean(), len(values)
+    if n < 2:
+        return Effect(mean, np.nan, np.nan, n)
+    half = stats.t.ppf((1 + level) / 2, n - 1) * stats.sem(values)
+    return Effect(mean, mean - half, mean + half, n)
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """One row per run: the columns that say which run it was, `seed`, and what was measured.
+
+    params: the parameters of the experiment, JSON-simple. provenance: code, versions, device, date, seconds.
+    complete: False if the experiment was interrupted; the rows of finished groups are there.
+    """
+
+    table: pd.DataFrame
+    params: Mapping = field(default_factory=dict)
+    provenance: Mapping = field(default_factory=dict)
+    complete: bool = True
+
+    def where(self, **conditions) -> pd.DataFrame:
+        """The rows whose columns equal the given values."""
+        keep = np.ones(len(self.table), bool)
+        for column, value in conditions.items():
+            if column not in self.table:
+                raise ParameterError(f"the results have no column {column!r}; they have {', '.join(self.table)}.")
+            keep &= (self.table[column] == value).to_numpy()
+        return self.table[keep]
+
+    def per_seed(self, metric: str, **conditions) -> pd.Series:
+        """One metric of one setting, indexed by seed; the setting must be one run per seed."""
+        rows = self.where(**conditions)
+        if rows.empty:
+            raise ParameterError(f"no run was measured with {_words(conditions)}.")
+        if rows["seed"].duplicated().any():
+            raise ParameterError(f"{_words(conditions)} names more than one setting.")
+        return rows.set_index("seed")[metric]
+
+    def mean(self, metric: str, **conditions) -> Effect:
+        """Mean over seeds of one setting."""
+        return interval(self.per_seed(metric, **conditions))
+
+    def paired(self, metric: str, this: Mapping, minus: Mapping) -> Effect:
+        """Mean over seeds of the difference `this` - `minus`, each seed compared with itself."""
+        difference = self.per_seed(metric, **this) - self.per_seed(metric, **minus)
+        if difference.isna().any():
+            raise ParameterError(f"{_words(this)} and {_words(minus)} were not measured on the same seeds.")
+        return interval(difference)
+
+    def summary(self, metric: str, by: Sequence[str]) -> pd.DataFrame:
+        """Mean, low, high and n of a metric for each setting: a row per combination of the columns `by`."""
+        rows = []
+        for values, group in self.table.dropna(subset=[metric]).groupby(list(by), dropna=False, sort=False):
+            effect = interval(group[metric])
+            rows.append(dict(zip(by, values, strict=True)) | vars(effect))
+        return pd.DataFrame(rows, columns=[*by, "mean", "low", "high", "n"])
+
+    def save(self, path: str | Path) -> None:
+        """Write one JSON file, whole or not at all."""
+        text = json.dumps({"params": dict(self.params), "provenance": dict(self.provenance), "complete": self.complete,
+                           "table": json.loads(self.table.to_json(orient="split", index=False, double_precision=6))})
+        cache.write_whole(Path(path), lambda target: target.write_text(text + "\n"))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Results":
+        """Read what `save` wrote."""
+        try:
+            stored = json.loads(Path(path).read_text())
+            table = pd.read_json(StringIO(json.dumps(stored["table"])), orient="split", dtype=False)
+        except FileNotFoundError:
+            raise ParameterError(f"there are no results at {path}.") from None
+        except (ValueError, KeyError) as error:
+            raise ParameterError(f"{path} is not a results file ({error}).") from error
+        return cls(table, stored["params"], stored["provenance"], stored["complete"])
+
+
+def provenance(device: str | torch.device, seconds: float) -> dict:
+    """Where and with what a result was measured."""
+    device = torch.device(device)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine() + " CPU"
+    return {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "device": name, "threads": torch.get_num_threads(),
+            "python": platform.python_version(), "torch": torch.__version__, "kdutils": kdutils.__version__,
+            "code": cache.code_version(), "seconds": round(seconds, 1)}
+
+
+def _words(conditions: Mapping) -> str:
+    return ", ".join(f"{column}={value}" for column, value in conditions.items())
