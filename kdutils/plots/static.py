@@ -1,0 +1,203 @@
+"""A figure that survives everywhere: plotly JSON for JupyterLab, a PNG for the rest, a sentence for every reader.
+
+The PNG is drawn by matplotlib from the same data, so no browser is needed; it covers the kinds of trace that the
+course uses (lines and markers, bands, bars, heat maps) and refuses others.
+"""
+
+import base64
+import io
+import json
+import math
+import re
+
+import numpy as np
+import plotly.graph_objects as go
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap, to_rgba
+from matplotlib.figure import Figure
+
+from kdutils.errors import ParameterError
+
+PLOTLY = "application/vnd.plotly.v1+json"
+DPI = 96
+_DASH = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
+_MARK = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "circle-open": "o", "x": "x", "line-ns": "|"}
+
+
+def bundle(figure: go.Figure, reading: str) -> dict:
+    """The mime bundle of a figure: plotly JSON, image/png and the reading as text/plain."""
+    return {PLOTLY: json.loads(figure.to_json()), "image/png": base64.b64encode(png(figure)).decode(),
+            "text/plain": reading}
+
+
+def png(figure: go.Figure, width: int = 900) -> bytes:
+    """The figure as PNG, `width` pixels wide and as high as its layout says."""
+    height = figure.layout.height or 400
+    canvas = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(canvas)
+    axes = {name: _axes(canvas, figure, name, width, height) for name in _subplots(figure)}
+    before: dict[str, object] = {}
+    for trace in figure.data:
+        if trace.visible in (None, True):
+            name = (trace.xaxis or "x")[1:]
+            _draw(axes[name], trace, before.get(name))
+            before[name] = trace
+    for name, ax in axes.items():
+        _finish(ax, figure, name)
+    for note in figure.layout.annotations or ():
+        _annotate(canvas, axes, note, figure, width, height)
+    _legend(canvas, axes, figure, width, height)
+    out = io.BytesIO()
+    canvas.savefig(out, format="png")
+    return out.getvalue()
+
+
+def _subplots(figure: go.Figure) -> list[str]:
+    """Suffixes of the axes in use: "" for xaxis, "2" for xaxis2 ..."""
+    return list(dict.fromkeys((trace.xaxis or "x")[1:] for trace in figure.data)) or [""]
+
+
+def _axes(canvas: Figure, figure: go.Figure, name: str, width: int, height: int):
+    margin = figure.layout.margin
+    left, right, top, bottom = (value if value is not None else standard for value, standard in
+                                ((margin.l, 80), (margin.r, 80), (margin.t, 100), (margin.b, 80)))
+    x0, x1 = figure.layout[f"xaxis{name}"].domain or (0, 1)
+    y0, y1 = figure.layout[f"yaxis{name}"].domain or (0, 1)
+    inner_w, inner_h = (width - left - right) / width, (height - top - bottom) / height
+    ax = canvas.add_axes((left / width + x0 * inner_w, bottom / height + y0 * inner_h,
+                          (x1 - x0) * inner_w, (y1 - y0) * inner_h))
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["left", "bottom"]].set_color("#cccccc")
+    ax.tick_params(color="#cccccc", labelcolor="#4d4d4d", labelsize=9)
+    ax.grid(True, color="#e6e6e6", linewidth=0.8)
+    ax.set_axisbelow(True)
+    return ax
+
+
+def _draw(ax, trace, before) -> None:
+    draw = {"scatter": _scatter, "bar": _bar, "heatmap": _heatmap}.get(trace.type)
+    if draw is None:
+        raise ParameterError(f"a static figure can show scatter, bar and heatmap traces, got {trace.type!r}.")
+    draw(ax, trace, before)
+
+
+def _scatter(ax, trace, before) -> None:
+    mode = trace.mode or "lines"
+    x, y = _numbers(trace.x), _numbers(trace.y)
+    label = trace.name if trace.showlegend is not False and trace.name else "_nolegend_"
+    if trace.fill == "tonexty" and before is not None:
+        colour, alpha = _colour(trace.fillcolor)
+        ax.fill_between(x.astype(float), _numbers(before.y).astype(float), y.astype(float), color=colour, alpha=alpha,
+                        linewidth=0, label=label)
+    if "lines" in mode and trace.line.width != 0:
+        colour, alpha = _colour(trace.line.color)
+        ax.plot(x, y, color=colour, alpha=alpha, linestyle=_DASH.get(trace.line.dash or "solid", "-"),
+                linewidth=trace.line.width or 2, label=label,
+                marker=_MARK.get(trace.marker.symbol, "o") if "markers" in mode else None, markersize=6)
+    elif "markers" in mode:
+        colour, alpha = _colour(trace.marker.color or trace.line.color)
+        hollow = str(trace.marker.symbol).endswith("open")
+        ax.plot(x, y, linestyle="", marker=_MARK.get(trace.marker.symbol, "o"), color=colour, alpha=alpha, label=label,
+                markersize=(trace.marker.size or 8) * 0.75, markerfacecolor="white" if hollow else colour)
+    for xi, yi, text in zip(x, y, trace.text if "text" in mode and trace.text is not None else (), strict=False):
+        ax.text(xi, yi, _plain(text), fontsize=8, ha="center", va="bottom", color="#4d4d4d")
+
+
+def _bar(ax, trace, before) -> None:
+    x, y = _numbers(trace.x), _numbers(trace.y)
+    colours = trace.marker.color
+    rgba = ([to_rgba(*_colour(one)) for one in colours] if isinstance(colours, (tuple, list, np.ndarray))
+            else to_rgba(*_colour(colours)))
+    # Plotly puts grouped bars side by side with offset and width; the course always states both.
+    width = trace.width if trace.width is not None else 0.8
+    offset = trace.offset if trace.offset is not None else -width / 2
+    place = np.arange(len(x)) if x.dtype.kind in "OUS" else x.astype(float)
+    if trace.orientation == "h":
+        ax.barh(_numbers(trace.y), _numbers(trace.x), color=rgba, label=trace.name)
+        return
+    ax.bar(place + offset, y.astype(float), width, align="edge", color=rgba, label=trace.name or "_nolegend_")
+    if x.dtype.kind in "OUS":
+        ax.set_xticks(place, x)
+
+
+def _heatmap(ax, trace, before) -> None:
+    z = np.asarray(trace.z, float)
+    x, y = (None if values is None else _numbers(values) for values in (trace.x, trace.y))
+    if z.ndim == 1:  # columns x, y, z, as they stream
+        columns, rows = np.unique(x), np.unique(y)
+        z = np.full((len(rows), len(columns)), math.nan)
+        z[np.searchsorted(rows, _numbers(trace.y)), np.searchsorted(columns, _numbers(trace.x))] = trace.z
+        x, y = columns, rows
+    scale = trace.colorscale
+    cmap = LinearSegmentedColormap.from_list("scale", [(p, to_rgba(*_colour(c))) for p, c in scale]) if scale else "Greys"
+    ax.pcolormesh(np.arange(z.shape[1]) if x is None else x, np.arange(z.shape[0]) if y is None else y, z, cmap=cmap,
+                  vmin=trace.zmin, vmax=trace.zmax, shading="nearest")
+    ax.grid(False)
+
+
+def _finish(ax, figure: go.Figure, name: str) -> None:
+    for which, axis in (("x", figure.layout[f"xaxis{name}"]), ("y", figure.layout[f"yaxis{name}"])):
+        getattr(ax, f"set_{which}label")(_plain(axis.title.text), fontsize=10, color="#4d4d4d")
+        log = axis.type == "log"
+        if log:
+            getattr(ax, f"set_{which}scale")("log", base=2)
+        if axis.range is not None:
+            low, high = (10**edge if log else edge for edge in axis.range)
+            getattr(ax, f"set_{which}lim")(low, high)
+        if axis.tickvals is not None:
+            labels = axis.ticktext if axis.ticktext is not None else axis.tickvals
+            getattr(ax, f"set_{which}ticks")(list(axis.tickvals), [_plain(str(one)) for one in labels])
+        if axis.visible is False or axis.showticklabels is False:
+            getattr(ax, f"get_{which}axis")().set_ticks([])
+        if axis.visible is False:
+            ax.spines[["left" if which == "y" else "bottom"]].set_visible(False)
+        if axis.autorange == "reversed":
+            getattr(ax, f"invert_{which}axis")()
+    if figure.layout[f"yaxis{name}"].scaleanchor:
+        ax.set_aspect("equal")
+    for shape in figure.layout.shapes or ():
+        if (shape.xref or "x").split(" ")[0] in (f"x{name}", "paper") and shape.type == "line":
+            colour, _ = _colour(shape.line.color)
+            if shape.y0 == shape.y1 and (shape.yref or "y") == f"y{name}":
+                ax.axhline(shape.y0, color=colour, linewidth=1, linestyle=_DASH.get(shape.line.dash, "-"), zorder=1)
+            elif shape.x0 == shape.x1:
+                ax.axvline(shape.x0, color=colour, linewidth=1, linestyle=_DASH.get(shape.line.dash, "-"), zorder=1)
+
+
+def _annotate(canvas: Figure, axes: dict, note, figure: go.Figure, width: int, height: int) -> None:
+    across, up = {"left": "left", "right": "right"}.get(note.xanchor, "center"), {"bottom": "bottom"}.get(note.yanchor, "center")
+    if (note.xref or "x") == "paper" and (note.yref or "y") == "paper":
+        margin = figure.layout.margin
+        x = (margin.l + note.x * (width - margin.l - margin.r)) / width
+        y = (margin.b + note.y * (height - margin.t - margin.b)) / height
+        canvas.text(x, y, _plain(note.text), ha=across, va=up, fontsize=10, color="#4d4d4d")
+    elif (ax := axes.get((note.xref or "x")[1:])) is not None:
+        ax.text(note.x, note.y, _plain(note.text), ha=across, va=up, fontsize=9, color="#4d4d4d")
+
+
+def _legend(canvas: Figure, axes: dict, figure: go.Figure, width: int, height: int) -> None:
+    entries: dict = {}
+    for ax in axes.values():
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            entries.setdefault(_plain(label), handle)
+    if entries and figure.layout.showlegend is not False:
+        margin = figure.layout.margin
+        canvas.legend(entries.values(), entries.keys(), loc="lower left", ncols=min(4, len(entries)), frameon=False, fontsize=9,
+                      bbox_to_anchor=((margin.l or 80) / width, 1 - (margin.t or 100) / height), labelcolor="#4d4d4d")
+
+
+def _numbers(values) -> np.ndarray:
+    return np.asarray(() if values is None else values)
+
+
+def _colour(text: str | None) -> tuple[str | tuple, float]:
+    """A CSS colour as matplotlib's colour and opacity."""
+    if text and (found := re.match(r"rgba?\(([\d., ]+)\)", text)):
+        numbers = [float(part) for part in found[1].split(",")]
+        return tuple(value / 255 for value in numbers[:3]), numbers[3] if len(numbers) > 3 else 1.0
+    return text or "#4d4d4d", 1.0
+
+
+def _plain(text: str | None) -> str:
+    """Plotly's small HTML as plain text."""
+    return re.sub(r"<[^>]+>", "", (text or "").replace("<br>", "\n"))

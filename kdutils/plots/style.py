@@ -1,0 +1,41 @@
+"""The same colours, dashes and names for teacher, student and labels on every page.
+
+The colours are those of Okabe and Ito, told apart by most colour-blind readers; a dash or a marker says the same again.
+"""
+
+COLOURS = {
+    "teacher": "#0072B2",
+    "distilled": "#D55E00",
+    "hard labels": "#009E73",
+    "other": "#7f7f7f",
+    "highlight": "#CC79A7",
+}
+DASHES = {"teacher": "dash", "distilled": "solid", "hard labels": "dot", "other": "solid"}
+MARKERS = {"teacher": "square", "distilled": "circle", "hard labels": "diamond", "other": "circle-open"}
+
+# One hue from light to dark for an ordered quantity (transfer-set size), with a marker each.
+SHADES = ("#fdae6b", "#D55E00", "#7f2704")
+SHADE_MARKERS = ("circle", "square", "triangle-up")
+GREYS = [[0.0, "#ffffff"], [1.0, "#202020"]]
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
+INK, GRID = "#4d4d4d", "rgba(128,128,128,0.25)"
+
+
+def translucent(colour: str, opacity: float = 0.18) -> str:
+    """'#rrggbb' as 'rgba(r,g,b,opacity)', for bands."""
+    red, green, blue = (int(colour[i:i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity})"
+
+
+def base_layout(height: int = 380, **changes) -> dict:
+    """The layout every figure starts from; no template, so that a figure is a few kB."""
+    axis = {"gridcolor": GRID, "zeroline": False, "linecolor": GRID, "ticks": "outside", "tickcolor": GRID}
+    layout = {"height": height, "margin": {"l": 60, "r": 20, "t": 50, "b": 50}, "template": None,
+              "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "uirevision": "keep",
+              "font": {"family": FONT, "size": 13, "color": INK}, "hovermode": "closest",
+              "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
+              "xaxis": axis, "yaxis": axis}
+    for name, value in changes.items():
+        layout[name] = layout.get(name, axis if "axis" in name else {}) | value if isinstance(value, dict) else value
+    return layout
