@@ -1,0 +1,186 @@
+"""The command line `kdutils`. What a command needs is imported when it runs, so that --help answers at once."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kdutils import __version__
+from kdutils.errors import ParameterError, one_of
+
+if TYPE_CHECKING:
+    from kdutils.claims import Claim
+    from kdutils.results import Results
+
+
+class Commands(click.Group):
+    """A wrong value is one sentence on stderr and exit status 2, never a traceback."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except ParameterError as error:
+            click.echo(str(error), err=True)
+            context.exit(2)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="kdutils")
+def app() -> None:
+    """An interactive course on knowledge distillation: look after it, run it, read its claims."""
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine. Exit status 1, with a remedy each, if something must be mended."""
+    from kdutils.course import doctor
+
+    checks = doctor.report()
+    click.echo(doctor.table(checks))
+    if doctor.failed(checks):
+        raise SystemExit(1)
+
+
+@app.command()
+@click.argument("notebook", type=click.Path(path_type=Path))
+@click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter; may be repeated.")
+@click.option("--profile", metavar="PROFILE", help="smoke, lecture or full.")
+@click.option("--out", default="runs", type=click.Path(path_type=Path), show_default=True,
+              help="Folder of the executed notebook and its HTML page.")
+def run(notebook: Path, given: tuple[tuple[str, str], ...], profile: str | None, out: Path) -> None:
+    """Run NOTEBOOK headless and scan it. Exit status 1 if any error came, seen or hidden."""
+    parameters = {name: value_of(text) for name, text in given}
+    if profile is not None:
+        from kdutils.course.session import PROFILES
+
+        parameters["profile"] = one_of("profile", profile, PROFILES)
+    from kdutils.course import runner
+
+    report = runner.run(notebook, parameters, out)
+    for failure in report.failures:
+        click.echo(failure, err=True)
+    click.echo(f"{notebook.name}: {'finished' if report.ok else 'FAILED'} after {report.seconds:.0f} s, "
+               f"{report.bytes / 1e6:.2f} MB, {len(report.records)} records.")
+    click.echo(f"{report.executed}\n{report.html}")
+    if not report.ok:
+        raise SystemExit(1)
+
+
+@app.group()
+def data() -> None:
+    """The data sets of the course."""
+
+
+@data.command("list")
+def data_list() -> None:
+    """Every data set: where it is, its size and licence."""
+    from kdutils import datasets
+
+    for name, card in datasets.CARDS.items():
+        there = "embedded" if card.embedded else "here" if datasets.available(name) else "not here"
+        size = "" if card.embedded else f", {card.download_mb:g} MB to fetch"
+        click.echo(f"{name:<14} {there:<9} {card.title}, {card.images:,} images{size}, {card.licence}")
+    click.echo(f"Folder: {datasets.root()}")
+
+
+@data.command("get")
+@click.argument("name")
+def data_get(name: str) -> None:
+    """Fetch the data set NAME, with a progress bar and checksums."""
+    from kdutils import datasets
+
+    folder = datasets.get(name)
+    click.echo(f"{name} is embedded; there is nothing to fetch." if datasets.CARDS[name].embedded
+               else f"{name} is in {folder}.")
+
+
+@app.command()
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+def claims(ids: tuple[str, ...], as_json: bool) -> None:
+    """Print claims and their verdicts. All of them, or those of the given IDs."""
+    from kdutils import claims
+
+    rows = [claim_row(claim, recorded(claims.recorded, claim.experiment)) for claim in claims.select(ids)]
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        click.echo(f"{row['id']:<4} {row['verdict']:<17} {row['statement']}")
+        for part in row["parts"]:
+            click.echo(f"     {part['verdict']:<17} {part['says']}: {part['text']}; the claim says {part['rule']}")
+        measured = f"measured {row['date']} on {row['device']}" if row["date"] else "no results are stored"
+        click.echo(f"     {'':<17} {measured}; {row['source']}\n")
+
+
+@app.group()
+def cache() -> None:
+    """The trained teachers kept on this machine."""
+
+
+@cache.command("list")
+def cache_list() -> None:
+    """Every entry, newest first."""
+    from kdutils import cache
+
+    entries = cache.entries()
+    for entry in entries:
+        click.echo(f"{entry.made:%Y-%m-%d %H:%M}  {entry.bytes / 1e6:8.2f} MB  {entry.kind}-{entry.key}")
+    total = sum(entry.bytes for entry in entries) / 1e6
+    click.echo(f"{len(entries)} entries, {total:.2f} MB, in {cache.directory() or 'no folder'}")
+
+
+@cache.command("clear")
+def cache_clear() -> None:
+    """Delete every entry. Teachers are trained anew when they are needed."""
+    from kdutils import cache
+
+    try:
+        click.echo(f"{cache.clear()} entries removed.")
+    except OSError as error:
+        raise ParameterError(f"The cache {cache.directory()} cannot be cleared ({error.strerror}).") from error
+
+
+def value_of(text: str) -> Any:
+    """The value that a person means on the command line: JSON or Python's True, False and None, else the text."""
+    try:
+        return json.loads({"True": "true", "False": "false", "None": "null"}.get(text, text))
+    except ValueError:
+        return text
+
+
+def recorded(load: Callable[[str], "Results"], experiment: str) -> "Results | None":
+    """The stored results of an experiment, or None where the course has none yet."""
+    try:
+        return load(experiment)
+    except ParameterError:
+        return None
+
+
+def claim_row(claim: "Claim", results: "Results | None") -> dict[str, Any]:
+    """A claim, its verdict and its parts, JSON-simple; numbers are None where nothing was measured."""
+    from kdutils import claims
+
+    provenance = dict(results.provenance) if results else {}
+    return {
+        "id": claim.id, "source": claim.source, "statement": claim.statement, "caveat": claim.caveat,
+        "verdict": claims.verdict(claim, results) if results else claims.MISSING,
+        "device": provenance.get("device"), "date": provenance.get("date"),
+        "parts": [part_row(finding) for finding in claims.findings(claim, results)] if results else [],
+    }
+
+
+def part_row(finding) -> dict[str, Any]:
+    """One measured part of a claim, JSON-simple."""
+    effect = finding.effect
+    numbers = {name: number(getattr(effect, name, None)) for name in ("mean", "low", "high")}
+    return {"says": finding.part.says, "verdict": finding.verdict, **numbers, "seeds": getattr(effect, "n", 0),
+            "unit": finding.part.unit, "rule": finding.part.rule,
+            "text": f"{effect} {finding.part.unit}" if effect else "not measured"}
+
+
+def number(value: float | None) -> float | None:
+    """A float for JSON: NaN, which JSON does not know, becomes None."""
+    return None if value is None or value != value else float(value)

@@ -1,0 +1,67 @@
+"""No error may hide in a thread, and no thread may outlive its notebook.
+
+`arm()` remembers which threads there are and listens to `threading.excepthook`; `complaints()` says in words
+what went wrong since. A panel that catches its trainer's error, to show it in the status line, hands it to
+`report()` as well.
+"""
+
+import threading
+import time
+import weakref
+
+# Threads that the kernel and progress bars start for themselves, some of them long after setup().
+_HOUSEKEEPING = ("subshell-", "asyncio_", "IPythonHistorySavingThread", "pydevd.", "tqdm_")
+_HOUSEKEEPING_TYPES = ("TMonitor", "_DummyThread", "SubshellThread")
+
+_known: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+_errors: list[str] = []
+_armed = False
+
+
+def arm() -> None:
+    """Start (or start again) to watch: threads alive now are nobody's fault, errors so far are forgotten."""
+    global _armed
+    _errors.clear()
+    _known.update(threading.enumerate())
+    if not _armed:
+        _listen()
+        _armed = True
+
+
+def armed() -> bool:
+    """True once `arm()` was called in this process."""
+    return _armed
+
+
+def report(where: str, error: BaseException) -> None:
+    """Count an error that was caught and shown elsewhere, so that `finish()` still hears of it."""
+    _errors.append(f"{where} raised {type(error).__name__}: {error}")
+
+
+def strangers() -> list[threading.Thread]:
+    """Threads that are alive, were not there when the guard was armed, and are not the kernel's own."""
+    return [thread for thread in threading.enumerate() if thread not in _known and not _housekeeping(thread)]
+
+
+def complaints(grace: float = 2.0) -> list[str]:
+    """One sentence for each error in a thread and each thread still alive after `grace` seconds."""
+    deadline = time.monotonic() + grace
+    while (alive := strangers()) and time.monotonic() < deadline:
+        alive[0].join(max(0.0, min(0.05, deadline - time.monotonic())))
+    return [*_errors, *(f"the thread {thread.name} is still alive" for thread in alive)]
+
+
+def _housekeeping(thread: threading.Thread) -> bool:
+    return thread.name.startswith(_HOUSEKEEPING) or type(thread).__name__ in _HOUSEKEEPING_TYPES
+
+
+def _listen() -> None:
+    former = threading.excepthook
+
+    def hook(args) -> None:
+        if args.exc_type is not SystemExit:
+            name = args.thread.name if args.thread else "a thread"
+            report(f"the thread {name}", args.exc_value or args.exc_type())
+        former(args)
+
+    threading.excepthook = hook

@@ -1,0 +1,143 @@
+"""Run a notebook headless, from the first cell to the last, and let no error hide.
+
+papermill alone stays green when code raises inside an Output widget, inside a callback or in a thread. So the
+notebook is executed with its widget state kept in memory, everything is scanned, the state is thrown away,
+and what is left is saved as an executed notebook with an HTML page beside it.
+"""
+
+import logging
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbconvert import HTMLExporter
+from nbformat import NotebookNode
+from papermill.exceptions import PapermillExecutionError
+
+from kdutils.cache import write_whole
+from kdutils.course.scan import records, scan, strip, too_large
+from kdutils.errors import ParameterError
+
+# What the kernel inherits: blocking cells, static figures, and no threads but those a notebook asks for.
+ENVIRONMENT = {"KDUTILS_HEADLESS": "1", "OMP_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of a run. `failures`: a sentence each, none for a good run; a failed run is saved as well."""
+
+    notebook: Path
+    executed: Path
+    html: Path
+    seconds: float
+    bytes: int
+    records: dict[str, Any]
+    failures: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.failures
+
+
+def run(notebook: str | Path, parameters: Mapping[str, Any] | None = None, out_dir: str | Path = "runs", *,
+        progress: bool = True, cell_timeout: int | None = None) -> Report:
+    """Execute `notebook` with `parameters` and scan it; writes NAME.ipynb and NAME.html into `out_dir`.
+
+    parameters: values for the cell tagged `parameters`, JSON-simple.
+    progress: a bar on stderr, one tick per cell.
+    cell_timeout: seconds that one cell may take; None is without limit.
+    Raises ParameterError if the notebook is missing or has no such parameter; what goes wrong while it runs is
+    in the report.
+    """
+    path, parameters = Path(notebook), dict(parameters or {})
+    source = read(path)
+    _known_parameters(path, source, parameters)
+    started = time.perf_counter()
+    executed, failures = _execute(path, source, parameters, progress, cell_timeout)
+    seconds = time.perf_counter() - started
+    failures += scan(executed, source)
+    strip(executed)
+    text = nbformat.writes(executed)
+    size = len(text.encode())
+    failures += too_large(executed, size, source)
+    out = Path(out_dir)
+    _save(out / path.name, text)
+    _save(out / f"{path.stem}.html", _page(executed, path.stem))
+    return Report(path, out / path.name, out / f"{path.stem}.html", seconds, size, records(executed),
+                  tuple(failures))
+
+
+def read(path: Path) -> NotebookNode:
+    """The notebook at `path`, or ParameterError in one sentence."""
+    if not path.is_file():
+        raise ParameterError(f"There is no notebook {path}.")
+    try:
+        return nbformat.read(path, as_version=4)
+    except Exception as error:  # nbformat and jsonschema raise a dozen kinds
+        reason = str(error).strip().splitlines()[0][:80]
+        raise ParameterError(f"{path} cannot be read as a notebook: {reason}") from error
+
+
+def _execute(path: Path, source: NotebookNode, parameters: dict[str, Any], progress: bool,
+             cell_timeout: int | None) -> tuple[NotebookNode, list[str]]:
+    """The executed notebook, complete or as far as it came, and what stopped it."""
+    failures = []
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as folder, _environment(parameters):
+        target = Path(folder) / "executed.ipynb"
+        bar = {"desc": path.stem, "leave": False} if progress else False
+        try:
+            papermill.execute_notebook(source, target, parameters, progress_bar=bar, cwd=path.resolve().parent,
+                                       execution_timeout=cell_timeout, store_widget_state=True)
+        except PapermillExecutionError:
+            pass  # the scan finds the same error in its cell, and names it
+        except CellTimeoutError:
+            failures.append(f"A cell ran longer than {cell_timeout} seconds.")
+        except DeadKernelError:
+            failures.append("The kernel died; most often memory ran out.")
+        return (nbformat.read(target, as_version=4) if target.exists() else source), failures
+
+
+@contextmanager
+def _environment(parameters: Mapping[str, Any]) -> Iterator[None]:
+    """Set what the kernel inherits; a profile given as a parameter is not overruled by KDUTILS_PROFILE."""
+    former = dict(os.environ)
+    os.environ.update(ENVIRONMENT)
+    if "profile" in parameters:
+        os.environ.pop("KDUTILS_PROFILE", None)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(former)
+
+
+def _known_parameters(path: Path, source: NotebookNode, parameters: Mapping[str, Any]) -> None:
+    """papermill would let a misspelt name pass; here it is refused."""
+    tagged = [cell.source for cell in source.cells if "parameters" in cell.metadata.get("tags", [])]
+    names = re.findall(r"^(\w+)\s*(?::[^=\n]+)?=", "\n".join(tagged), re.MULTILINE)
+    if unknown := [name for name in parameters if name not in names]:
+        has = f"it has {', '.join(names)}" if names else "it has none"
+        raise ParameterError(f"{path.name} has no parameter {unknown[0]}; {has}.")
+
+
+def _page(executed: NotebookNode, title: str) -> str:
+    exporter = HTMLExporter(require_js_url="", jquery_url="")  # nothing on a static page needs them
+    html, _ = exporter.from_notebook_node(executed, {"metadata": {"name": title}})
+    return html
+
+
+def _save(path: Path, text: str) -> None:
+    try:
+        write_whole(path, lambda target: target.write_text(text, encoding="utf-8"))
+    except OSError as error:
+        raise ParameterError(f"The run cannot be saved as {path} ({error.strerror}).") from error

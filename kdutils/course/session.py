@@ -1,0 +1,153 @@
+"""How every notebook begins, keeps its numbers, and ends: `setup`, `record`, `finish`."""
+
+import math
+import numbers
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+
+from kdutils import __version__
+from kdutils.course import guard
+from kdutils.course.host import headless
+from kdutils.errors import ParameterError, one_of, whole
+
+PROFILES = ("smoke", "lecture", "full")
+DEVICES = ("auto", "cpu", "cuda")
+RECORD = "application/vnd.kdutils.record+json"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Session:
+    """What `setup` settled: profile, seed, device ("cpu" or "cuda") and the number of torch's threads."""
+
+    profile: str
+    seed: int
+    device: str
+    threads: int
+
+    def pick(self, *, smoke: T, lecture: T, full: T) -> T:
+        """The value for this session's profile."""
+        return {"smoke": smoke, "lecture": lecture, "full": full}[self.profile]
+
+
+class UnfinishedError(RuntimeError):
+    """A notebook reached its end with an error in a thread, or with a thread still running."""
+
+
+def setup(profile: str = "lecture", seed: int = 0, device: str = "auto", threads: int = 1) -> Session:
+    """Settle profile, seed, device and threads for this notebook, and print what was found.
+
+    profile: "smoke" (seconds, for tests), "lecture" (the default) or "full"; the environment variable
+        KDUTILS_PROFILE, where set, has the last word: a test can run a stored notebook quickly.
+    seed: whole number >= 0; every random number of the page is derived from it.
+    device: "auto" takes a GPU for the profile "full" only, since the small networks of the other profiles are
+        quick on a CPU and give the same numbers on every machine; "cuda" insists on a GPU.
+    threads: CPU threads of torch; 1 leaves a core for the browser, and a population is quick on one.
+    Raises ParameterError, one sentence, for a value out of range.
+    """
+    profile = one_of("profile", os.environ.get("KDUTILS_PROFILE") or profile, PROFILES)
+    seed, threads = whole("seed", seed, 0), whole("threads", threads, 1, 256)
+    session = Session(profile, seed, _device(device, profile), threads)
+    torch.set_num_threads(session.threads)
+    torch.manual_seed(session.seed)  # for the reader's own lines; kdutils never draws from this generator
+    _figure_style()
+    guard.arm()
+    print(_found(session))
+    return session
+
+
+def record(name: str, value: Any) -> None:
+    """Show one number of this page, and keep it in the executed notebook where the tests read it.
+
+    value: a finite number, a truth value, a text, None, or a list of these; numpy and torch scalars are fine.
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise ParameterError(f"the name of a record must be a word, got {name!r}.")
+    value = _plain(name, value)
+    text = f"{name} = {_shown(value)}"
+    _display({RECORD: {"name": name, "value": value}, "text/plain": text})
+
+
+def finish() -> None:
+    """Every notebook's last code cell: nothing may have failed unseen, and nothing may still be running.
+
+    Headless it raises UnfinishedError and so fails the run; on a live page it says the same in a line.
+    """
+    if not guard.armed():
+        raise ParameterError("finish() closes a notebook that began with setup(); call setup() first.")
+    watching = not headless()
+    if complaints := guard.complaints(grace=0.0 if watching else 2.0):
+        said = f"This notebook is not finished: {'; '.join(complaints)}."
+        if not watching:
+            raise UnfinishedError(said)
+        print(said)
+        return
+    record("finished", True)
+
+
+def _device(device: str, profile: str) -> str:
+    one_of("device", device, DEVICES)
+    if device == "cpu" or (device == "auto" and profile != "full"):
+        return "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    if device == "cuda":
+        raise ParameterError("device 'cuda' needs an NVIDIA GPU that torch can use, and none was found; "
+                             "choose 'auto' or 'cpu'.")
+    return "cpu"
+
+
+def _found(session: Session) -> str:
+    cores = os.cpu_count() or 1
+    where = f"GPU {torch.cuda.get_device_name()}" if session.device == "cuda" else "CPU"
+    threads = f"{session.threads} thread{'s' * (session.threads > 1)} of {cores}"
+    page = "headless" if headless() else "live"
+    return (f"Profile {session.profile}, seed {session.seed}, {where}, {threads}, page {page}; "
+            f"kdutils {__version__}, torch {torch.__version__}.")
+
+
+def _figure_style() -> None:
+    """Plotly figures in the one form that JupyterLab and the tests can both read; nothing without plotly."""
+    try:
+        import plotly.io
+    except ImportError:
+        return
+    plotly.io.renderers.default = "plotly_mimetype"
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_plain(name, item) for item in value]
+    if hasattr(value, "item"):  # numpy and torch scalars
+        try:
+            value = value.item()
+        except (RuntimeError, ValueError):
+            shape = tuple(value.shape)
+            raise ParameterError(f"record {name} takes one number or a list, got an array of shape {shape}; "
+                                 "use .tolist().") from None
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real) and math.isfinite(value):
+        return float(value)
+    raise ParameterError(f"record {name} takes a finite number, text, truth value or None, got {value!r}.")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_shown, value)) + "]"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _display(bundle: dict[str, Any]) -> None:
+    ipython = sys.modules.get("IPython")  # a kernel has loaded it; a plain script prints instead
+    if ipython and ipython.get_ipython():
+        ipython.display.display(bundle, raw=True)
+    else:
+        print(bundle["text/plain"])
