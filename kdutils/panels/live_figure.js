@@ -1,0 +1,225 @@
+// The browser's half of LiveFigure (live_figure.py). What is drawn lives in Python; this file only draws it.
+//
+//   browser -> kernel   {kind: "library"}         send plotly.js: asked once per page, by whichever figure comes first
+//                       {kind: "opened"}          a view is ready and needs everything
+//                       {kind: "drawn", number}   the frame is on the screen: send the next
+//   kernel -> browser   {kind: "library"} + gzip
+//                       {kind: "frame", number, spec?, layout?, traces?, reading?, parts} + float32
+//       spec      {data, layout}: start anew; comes with every column
+//       layout    a patch of the layout; traces: a patch per trace uid
+//       parts     [[uid, axis, "set" | "append", count], ...], in the order of the numbers
+
+const SHARED = "__kdutils_plotly__"; // one promise for all figures of the page
+const PATIENCE = 20_000; // ms until a reader is told what the figure waits for
+
+// ---- plotly.js, once per page -------------------------------------------------------------------------------------
+
+function askForPlotly(model, signal) {
+  return new Promise((resolve, reject) => {
+    const listen = async (message, buffers) => {
+      if (message.kind !== "library") return;
+      stop();
+      try { resolve(await load(buffers[0])); } catch (error) { reject(error); }
+    };
+    const leave = () => { stop(); reject(new Error("the figure that asked was closed")); };
+    const stop = () => { model.off("msg:custom", listen); signal.removeEventListener("abort", leave); };
+    model.on("msg:custom", listen);
+    signal.addEventListener("abort", leave);
+    model.send({ kind: "library" });
+  });
+}
+
+async function load(gzipped) {
+  const unzipped = new Blob([gzipped]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const source = await new Response(unzipped).text();
+  const before = globalThis.Plotly; // the bundle puts itself there; JupyterLab's own plotly may live there already
+  const url = URL.createObjectURL(new Blob(
+    ["const module = {exports: {}}, exports = module.exports;\n", source, "\n;export default module.exports;"],
+    { type: "text/javascript" }));
+  try {
+    return (await import(url)).default;
+  } finally {
+    URL.revokeObjectURL(url);
+    if (before) globalThis.Plotly = before;
+  }
+}
+
+// A figure that closes before its answer comes takes the promise with it: the others ask again, each in turn.
+async function plotly(model, signal) {
+  for (let attempt = 1; ; attempt++) {
+    const promise = (globalThis[SHARED] ||= askForPlotly(model, signal));
+    try {
+      return await promise;
+    } catch (error) {
+      if (globalThis[SHARED] === promise) delete globalThis[SHARED];
+      if (signal.aborted || attempt === 5) throw error;
+    }
+  }
+}
+
+// ---- data and look ------------------------------------------------------------------------------------------------
+
+const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+
+function merge(target, patch) {
+  for (const [key, value] of Object.entries(patch)) {
+    if (isObject(value) && isObject(target[key])) merge(target[key], value);
+    else target[key] = value;
+  }
+}
+
+function joined(old, more) {
+  const all = new Float32Array(old.length + more.length);
+  all.set(old);
+  all.set(more, old.length);
+  return all;
+}
+
+// What the kernel wants shown. Traces are replaced, not changed: plotly compares identities.
+class Picture {
+  data = null;
+  layout = {};
+
+  take(frame, buffer) {
+    if (frame.spec) ({ data: this.data, layout: this.layout } = frame.spec);
+    if (!this.data) return false; // a frame for an older view: ours starts with a spec
+    if (frame.layout) merge(this.layout, frame.layout);
+    const place = new Map(this.data.map((trace, index) => [trace.uid, index]));
+    const fresh = new Set();
+    const change = (uid) => {
+      const index = place.get(uid);
+      if (!fresh.has(uid)) { this.data[index] = { ...this.data[index] }; fresh.add(uid); }
+      return this.data[index];
+    };
+    for (const [uid, patch] of Object.entries(frame.traces ?? {})) {
+      const trace = change(uid);
+      for (const key of Object.keys(patch)) if (isObject(trace[key])) trace[key] = structuredClone(trace[key]);
+      merge(trace, patch);
+    }
+    // The buffer may start anywhere in a larger one: copy, so that float32 is aligned.
+    const { buffer: bytes, byteOffset, byteLength } = buffer;
+    const numbers = new Float32Array(bytes.slice(byteOffset, byteOffset + byteLength));
+    let from = 0;
+    for (const [uid, axis, how, count] of frame.parts) {
+      const trace = change(uid);
+      const part = numbers.slice(from, from += count);
+      trace[axis] = how === "append" ? joined(trace[axis] ?? [], part) : part;
+    }
+    return true;
+  }
+}
+
+// JupyterLab's colours, light or dark, wherever the figure does not choose its own.
+function themed(layout) {
+  const style = getComputedStyle(document.body);
+  const css = (name, otherwise) => style.getPropertyValue(name).trim() || otherwise;
+  const ink = css("--jp-ui-font-color1", "#212121");
+  const line = css("--jp-border-color2", "#d6d6d6");
+  const axis = { gridcolor: line, zerolinecolor: line, linecolor: css("--jp-border-color1", "#bdbdbd") };
+  const look = structuredClone(layout);
+  const prefer = (target, values) => { for (const key in values) target[key] ??= values[key]; };
+  prefer(look, { paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", autosize: true });
+  prefer((look.font ??= {}), { color: ink, family: css("--jp-ui-font-family", "system-ui, sans-serif"), size: 12 });
+  prefer((look.legend ??= {}), { bgcolor: "rgba(0,0,0,0)" });
+  prefer((look.hoverlabel ??= {}), { bgcolor: css("--jp-layout-color1", "#fff"), bordercolor: line });
+  prefer((look.hoverlabel.font ??= {}), { color: ink });
+  prefer((look.modebar ??= {}), { bgcolor: "rgba(0,0,0,0)", color: css("--jp-ui-font-color3", "#9e9e9e"),
+                                  activecolor: ink });
+  for (const name of new Set(["xaxis", "yaxis", ...Object.keys(look)])) {
+    if (/^[xy]axis\d*$/.test(name)) prefer((look[name] ??= {}), axis);
+  }
+  return look;
+}
+
+// ---- the view -----------------------------------------------------------------------------------------------------
+
+const seconds = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// The next repaint; a hidden tab has none, so not longer than 250 ms.
+const repaint = () => Promise.race([new Promise(requestAnimationFrame), seconds(250)]);
+
+async function render({ model, el }) {
+  const closed = new AbortController();
+  const plot = document.createElement("div");
+  plot.className = "kd-plot";
+  plot.setAttribute("role", "img");
+  plot.setAttribute("aria-label", "A figure that is being loaded");
+  plot.textContent = "Loading the figure …";
+  el.append(plot);
+  const slow = setTimeout(() => {
+    plot.textContent = "Waiting for the kernel. If it is busy, the figure comes when it is free; "
+      + "if it was restarted or is not running, run this cell again.";
+  }, PATIENCE);
+
+  const picture = new Picture();
+  let Plotly = null, drawing = false, due = null; // due: number of the newest frame that is not on the screen
+
+  async function draw() {
+    if (drawing || !Plotly) return;
+    drawing = true;
+    while (due !== null && !closed.signal.aborted) {
+      while (plot._dragging && !closed.signal.aborted) await repaint(); // a zoom under way would be lost
+      const number = due;
+      due = null;
+      let took = 0, error = null;
+      try {
+        const start = performance.now();
+        const layout = themed(picture.layout);
+        const done = Plotly.react(plot, picture.data, layout, model.get("config"));
+        took = performance.now() - start;
+        await done;
+        label(number);
+      } catch (problem) {
+        error = String(problem);
+        console.error("kdutils: the figure could not be drawn:", problem);
+      }
+      await repaint();
+      await seconds(took); // at most half of the time goes into drawing: the page stays usable
+      if (!closed.signal.aborted && number >= 0) model.send({ kind: "drawn", number, ...(error && { error }) });
+    }
+    drawing = false;
+  }
+
+  // A canvas or a picture is opaque: tests read these, as they are on the screen.
+  function label(number) {
+    if (number >= 0) plot.dataset.seq = number;
+    plot.dataset.points = picture.data.map((trace) => Math.max(trace.x?.length ?? 0, trace.y?.length ?? 0)).join();
+    plot.dataset.last = picture.data.map((trace) => trace.y?.at?.(-1) ?? "").join();
+  }
+
+  function listen(message, buffers) {
+    if (message.kind !== "frame" || !picture.take(message, buffers[0])) return;
+    if (due === null && !plot.dataset.seq) { clearTimeout(slow); plot.textContent = ""; }
+    if (message.reading) plot.setAttribute("aria-label", message.reading);
+    due = message.number;
+    draw();
+  }
+
+  const again = () => { if (picture.data && due === null) { due = -1; draw(); } }; // same data, new colours or width
+  const theme = new MutationObserver(again);
+  theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name"] });
+  let width = 0;
+  const size = new ResizeObserver(([entry]) => {
+    const now = Math.round(entry.contentRect.width);
+    if (now && width && now !== width && plot.dataset.seq) Plotly.Plots.resize(plot);
+    width = now;
+  });
+  size.observe(el);
+  model.on("msg:custom", listen);
+
+  plotly(model, closed.signal).then(
+    (library) => { Plotly = library; if (!closed.signal.aborted) model.send({ kind: "opened" }); },
+    (error) => { if (!closed.signal.aborted) plot.textContent = `The figure could not be loaded: ${error.message}.`; },
+  );
+
+  return () => {
+    closed.abort();
+    clearTimeout(slow);
+    theme.disconnect();
+    size.disconnect();
+    model.off("msg:custom", listen);
+    if (Plotly) Plotly.purge(plot);
+  };
+}
+
+export default { render };

@@ -1,0 +1,188 @@
+"""Panel: students learn from soft targets beside students of hard labels, while the reader moves T."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from kdutils.experiments.common import HARD, Cohort, Lab, Setting, cohort, teachers
+from kdutils.objectives import softmax
+from kdutils.panels.base import Control
+from kdutils.panels.examples import one_per_class
+from kdutils.panels.trainer import TrainingPanel
+from kdutils.plots.style import COLOURS, DASHES, base_layout, translucent
+from kdutils.results import Effect, interval
+from kdutils.training import Recipe, Snapshot
+
+SIZES = (20, 50, 100, 200, 500, 1200)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one complete run said: the paired gain over hard labels. `mixed`: T or alpha moved while it ran."""
+
+    temperature: float
+    alpha: float
+    transfer: int
+    gain: Effect
+    mixed: bool
+
+
+class TemperatureLab(TrainingPanel):
+    """12 students of soft targets beside 12 of hard labels, paired by split, start and batch order.
+
+    T and alpha act at once, also while students train; a new number of images starts new students. Letting go of a
+    control when nothing trains runs to the answer at full speed, and every complete run adds a point on the right.
+    """
+
+    title = "Temperature lab"
+    controls = (
+        Control("temperature", "Temperature T", "log", low=0.5, high=32.0, step=0.025, default=4.0,
+                help="Of teacher and student in the distillation loss."),
+        Control("alpha", "Alpha", low=0.0, high=1.0, step=0.05, default=1.0,
+                help="Weight of the soft targets; 1 - alpha weighs the hard labels."),
+        Control("transfer", "Transfer images", "choice", options=SIZES, default=100,
+                help="How many images the students see. The teacher saw all 1,200."),
+    )
+    presets = {"T = 1": {"temperature": 1.0}, "T = 4": {"temperature": 4.0}, "T = 20": {"temperature": 20.0},
+               "50 images": {"transfer": 50}, "All the data": {"transfer": 1200}}
+    pace = 60
+
+    def __init__(self, seeds: int = 12, steps: int = 300, **values):
+        self.lab = Lab.open("digits", seeds)
+        self.recipe = Recipe(steps=steps)
+        self.teacher_logits = teachers(self.lab, self.lab.pool)
+        self.example = one_per_class(self.lab, self.teacher_logits)[3]
+        self.answers: list[Answer] = []
+        self.students: Cohort | None = None
+        self.scores: np.ndarray | None = None  # (2, S): test accuracies of the last snapshot, hard labels first
+        self.mixed = False
+        super().__init__(**values)
+
+    # ---- the figure ------------------------------------------------------------------------------------------------
+
+    def build_figure(self) -> go.Figure:
+        figure = make_subplots(
+            rows=1, cols=3, column_widths=[0.42, 0.24, 0.34], horizontal_spacing=0.075,
+            subplot_titles=["test accuracy (%)", f"one {self.example.label}: soft target and student",
+                            "gain over hard labels (points)"])
+        for arm in ("hard", "distilled"):
+            _band(figure, arm)
+        teacher = self.lab.accuracy(self.teacher_logits).mean().item()
+        figure.add_scatter(uid="teacher", x=[0, self.recipe.steps], y=[teacher] * 2, mode="lines", name="teacher",
+                           line={"color": COLOURS["teacher"], "dash": DASHES["teacher"]}, row=1, col=1)
+        figure.add_bar(uid="soft targets", x=list(range(10)), y=[0.0] * 10, width=0.8, offset=-0.4, row=1, col=2,
+                       marker={"color": COLOURS["teacher"]}, showlegend=False)
+        figure.add_scatter(uid="student's answer", x=list(range(10)), y=[math.nan] * 10, mode="markers", row=1, col=2,
+                           marker={"color": COLOURS["distilled"], "size": 8}, showlegend=False)
+        for uid, colour, symbol, size in (("others", COLOURS["other"], "circle-open", 8),
+                                          ("answers", COLOURS["distilled"], "circle", 9),
+                                          ("latest", COLOURS["highlight"], "circle-open", 16)):
+            figure.add_scatter(uid=f"{uid} interval", mode="lines", line={"color": colour, "width": 2}, x=[], y=[],
+                               showlegend=False, hoverinfo="skip", row=1, col=3)
+            figure.add_scatter(uid=uid, mode="markers", marker={"color": colour, "symbol": symbol, "size": size},
+                               x=[], y=[], showlegend=False, row=1, col=3)
+        figure.update_layout(base_layout(height=390, margin={"t": 70, "l": 45}, legend={"y": 1.1}))
+        figure.update_xaxes(title_text="training steps", range=[0, self.recipe.steps], col=1)
+        figure.update_yaxes(range=[40, 100], col=1)
+        figure.update_xaxes(title_text="class", tickvals=list(range(10)), col=2)
+        figure.update_yaxes(range=[0, 1], col=2)
+        ticks = [0.5, 1, 2, 4, 8, 16, 32]
+        figure.update_xaxes(title_text="temperature T", type="log", tickvals=ticks, ticktext=[f"{t:g}" for t in ticks],
+                            range=[-0.4, 1.6], col=3)
+        figure.update_yaxes(range=[-4, 14], col=3)
+        figure.add_hline(y=0, line={"color": COLOURS["hard labels"], "dash": "dot", "width": 1.5}, col=3)
+        return figure
+
+    def draw(self, changed: frozenset[str]) -> None:
+        temperature, alpha = self.values["temperature"], self.values["alpha"]
+        if self.students is not None and changed & {"temperature", "alpha"}:
+            s = len(self.lab.seeds)
+            self.students.knobs.set(temperature=[1.0] * s + [temperature] * s, alpha=[0.0] * s + [alpha] * s)
+            self.mixed = True
+        self.chart.set("soft targets", y=self.example.probabilities(temperature).numpy())
+        self._draw_answers()
+
+    def _draw_answers(self) -> None:
+        alike = [a for a in self.answers if (a.transfer, a.alpha) == (self.values["transfer"], self.values["alpha"])
+                 and not a.mixed]
+        others = [a for a in self.answers if a not in alike]
+        for uid, answers in (("answers", alike), ("others", others), ("latest", self.answers[-1:])):
+            x = [a.temperature for a in answers]
+            self.chart.set(uid, x=x, y=[a.gain.mean for a in answers])
+            if uid != "latest":
+                edges = [[a.gain.low, a.gain.high, math.nan] for a in answers]
+                self.chart.set(f"{uid} interval", x=np.repeat(x, 3), y=np.ravel(edges))
+
+    # ---- the run ---------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        self.students, self.scores, self.mixed = None, None, False
+        self.chart.clear(*(f"{arm} {part}" for arm in ("hard", "distilled") for part in ("low", "high", "mean")))
+
+    def start(self) -> Iterator[Snapshot]:
+        now = self.values
+        arms = [HARD, Setting("distilled", now["temperature"], now["alpha"])]
+        self.students = cohort(self.lab, self.teacher_logits, self.lab.transfer(now["transfer"]), arms)
+        self.running = now["transfer"]
+        return self.students.train(self.recipe, every=5)
+
+    def observe(self, snapshot: Snapshot) -> None:
+        self.scores = self.students.accuracy().cpu().numpy()
+        for arm, scores in zip(("hard", "distilled"), self.scores, strict=True):
+            effect = interval(scores)
+            for part in ("low", "high", "mean"):
+                value = getattr(effect, part)
+                self.chart.append(f"{arm} {part}", snapshot.step, effect.mean if math.isnan(value) else value)
+        logits = self.students.population.predict(self.lab.data.inputs[self.example.index][None])
+        answer = softmax(logits, self.values["temperature"])[len(self.lab.seeds):, 0].mean(0)
+        self.chart.set("student's answer", y=answer.cpu().numpy())
+
+    def finish(self) -> None:
+        now = self.values
+        self.answers.append(Answer(now["temperature"], now["alpha"], self.running,
+                                   interval(self.scores[1] - self.scores[0]), self.mixed))
+        self.students = None
+        self._draw_answers()
+
+    def released(self, changed: frozenset[str]) -> None:
+        if self.state == "training":
+            if "transfer" in changed:  # other images: other students
+                self.stop()
+                self.train()
+        elif self.state != "paused":
+            self.answer()
+
+    def answer(self) -> None:
+        """Start a run that goes to its end at full speed, whatever the pace."""
+        self.pace = math.inf
+        self.train()
+
+    def reset(self) -> None:
+        self.answers.clear()
+        self.students, self.scores = None, None
+        super().reset()
+
+    # ---- the words -------------------------------------------------------------------------------------------------
+
+    def reading(self) -> str:
+        now = self.values
+        setting = f"T = {now['temperature']:.3g}, alpha = {now['alpha']:g}, {now['transfer']:,} images"
+        if self.scores is None:
+            return f"{setting}: press Train, or let go of a control, and {2 * len(self.lab.seeds)} students learn."
+        hard, soft = self.scores.mean(1)
+        note = " T or alpha moved during this run." if self.mixed else ""
+        return (f"{setting}: distilled students {soft:.1f}%, hard-label students {hard:.1f}%, gain "
+                f"{interval(self.scores[1] - self.scores[0])}. The teacher saw 1,200 labels.{note}")
+
+
+def _band(figure: go.Figure, arm: str) -> None:
+    colour = "hard labels" if arm == "hard" else "distilled"
+    edge = {"x": [], "y": [], "mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"}
+    figure.add_scatter(uid=f"{arm} low", row=1, col=1, **edge)
+    figure.add_scatter(uid=f"{arm} high", fill="tonexty", fillcolor=translucent(COLOURS[colour]), row=1, col=1, **edge)
+    figure.add_scatter(uid=f"{arm} mean", x=[], y=[], mode="lines", name=f"student, {colour}", row=1, col=1,
+                       line={"color": COLOURS[colour], "dash": DASHES[colour], "width": 2.5})
