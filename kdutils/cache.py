@@ -113,8 +113,8 @@ def _keep(path: Path, kind: str, tensors: Tensors) -> None:
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
         write_whole(path, lambda target: save_file(on_cpu, target))
-    except OSError as error:
-        where = f"{path.parent} ({error.strerror})"
+    except (OSError, SafetensorError) as error:  # a full disk is a SafetensorError
+        where = f"{path.parent} ({getattr(error, 'strerror', error)})"
         warnings.warn(f"The {kind} cannot be kept in {where}; set KDUTILS_CACHE to a folder you may write.",
                       stacklevel=3)
 

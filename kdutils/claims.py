@@ -20,7 +20,7 @@ from math import inf, isnan
 import pandas as pd
 
 from kdutils.errors import ParameterError, one_of
-from kdutils.results import Effect, Results
+from kdutils.results import Effect, Results, interval
 
 SEEN, NOT_SEEN, OPPOSITE, NOISY, MISSING = "seen", "not seen", "opposite", "too noisy to say", "not measured"
 WEAKEST_FIRST = (MISSING, OPPOSITE, NOT_SEEN, NOISY, SEEN)
@@ -164,9 +164,8 @@ def _omitted(metric: str, this: Mapping, minus: Mapping | None = None) -> Callab
 
 def _correction_helps(results: Results) -> Effect:
     """Corrected less plain recall of the same students, at T = 4."""
-    rows = results.where(part="omitted", method="distilled", temperature=4.0)
-    both = rows.melt("seed", ["recall", "corrected_recall"])
-    return Results(both).paired("value", {"variable": "corrected_recall"}, {"variable": "recall"})
+    plain, corrected = (results.per_seed(metric, part="omitted", **_AT_4) for metric in ("recall", "corrected_recall"))
+    return interval(corrected - plain)
 
 
 _AT_4 = {"method": "distilled", "temperature": 4.0}

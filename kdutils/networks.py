@@ -5,6 +5,7 @@ A *specification* (MLP, ConvNet) says what one network is. `spec.module(seed)` i
 Both start from the same numbers: member i of a population equals `spec.module(seeds[i])`.
 """
 
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from kdutils.errors import ParameterError, whole
 
 Parameters = Mapping[str, Tensor]
 Outputs = dict[str, Tensor]
+
+_BORROWED = threading.Lock()
 
 
 class Specification(Protocol):
@@ -41,8 +44,10 @@ class _Seeded:
     """Initialisation from a seed, without touching torch's global generator."""
 
     def module(self, seed: int) -> nn.Sequential:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(streams.derive(seed, "init"))
+        # torch's layers draw from the one global CPU generator: borrow it alone (torch.manual_seed would reseed the
+        # GPUs' too), and one thread at a time, or two panels would mix their starts.
+        with _BORROWED, torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(streams.derive(seed, "init"))
             return self.build()
 
 

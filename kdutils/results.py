@@ -74,6 +74,8 @@ class Results:
             raise ParameterError(f"no run was measured with {_words(conditions)}.")
         if rows["seed"].duplicated().any():
             raise ParameterError(f"{_words(conditions)} names more than one setting.")
+        if metric not in rows:
+            raise ParameterError(f"the results have no column {metric!r}; they have {', '.join(self.table)}.")
         return rows.set_index("seed")[metric]
 
     def mean(self, metric: str, **conditions) -> Effect:
@@ -109,7 +111,7 @@ class Results:
             table = pd.read_json(StringIO(json.dumps(stored["table"])), orient="split", dtype=False)
         except FileNotFoundError:
             raise ParameterError(f"there are no results at {path}.") from None
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise ParameterError(f"{path} is not a results file ({error}).") from error
         return cls(table, stored["params"], stored["provenance"], stored["complete"])
 

@@ -9,9 +9,12 @@ import zlib
 import numpy as np
 import torch
 
+from kdutils.errors import whole
+
 
 def derive(seed: int, purpose: str) -> int:
     """A 63-bit seed for one purpose ("split", "init", "order", ...) of one run."""
+    whole("seed", seed, 0)
     words = np.random.SeedSequence([seed, zlib.crc32(purpose.encode())]).generate_state(2, np.uint32)
     return (int(words[0]) << 32 | int(words[1])) >> 1
 

@@ -91,10 +91,14 @@ def load(name: str = "digits", device: str | torch.device = "cpu") -> Dataset:
     """The data set of this name, whole, on `device`. Never downloads: absent data say what to run."""
     card = CARDS[one_of("data set", name, CARDS)]
     try:
-        return _load_from(name, root()).to(device)
+        data = _load_from(name, root())
     except (RuntimeError, OSError) as error:
         raise ParameterError(f"The data set {name} is not in {root()}; fetch it ({card.download_mb:g} MB) with "
                              f"`kdutils data get {name}`, or set KDUTILS_DATA to where it lies.") from error
+    try:
+        return data.to(device)
+    except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
+        raise ParameterError(f"device must be one that torch can use here, such as cpu, got {device!s}.") from error
 
 
 def get(name: str) -> Path:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -54,9 +55,9 @@ class Knobs:
 
 
 def _checked(name: str, value):
-    if isinstance(value, (int, float)):
-        return check_knob(name, value)
-    return tuple(check_knob(name, float(one)) for one in value)
+    if isinstance(value, (Sequence, np.ndarray, Tensor)) and not isinstance(value, str) and np.ndim(value):
+        return tuple(check_knob(name, float(one)) for one in value)
+    return check_knob(name, value.item() if hasattr(value, "item") else value)
 
 
 def _as_tensor(name: str, value, members: int, device: torch.device):

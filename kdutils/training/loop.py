@@ -35,8 +35,8 @@ class Recipe:
     schedule: str = "cosine"
 
     def __post_init__(self):
-        whole("steps", self.steps, 1)
-        whole("batch", self.batch, 1)
+        for name in ("steps", "batch"):  # 300.0, as a slider or a YAML file gives it, becomes 300
+            object.__setattr__(self, name, whole(name, getattr(self, name), 1))
         positive("lr", self.lr)
         one_of("schedule", self.schedule, SCHEDULES)
 
