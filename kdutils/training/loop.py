@@ -138,7 +138,8 @@ def _steps(population, task, objective, knobs, recipe, every) -> Iterator[Snapsh
     for step in range(1, recipe.steps + 1):
         inputs, teacher, labels = task.batch(next(order))
         values = knobs.read(members, device)
-        losses = objective(population.features(inputs), teacher, labels, values)
+        with torch.enable_grad():  # whatever the caller has switched off
+            losses = objective(population.features(inputs), teacher, labels, values)
         optimizer.minimise(losses.sum(), SCHEDULES[recipe.schedule]((step - 1) / recipe.steps))
         total += losses.detach()
         if step % every == 0 or step == recipe.steps:
