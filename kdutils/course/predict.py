@@ -1,0 +1,90 @@
+"""Predict, then observe, then explain: a choice made before the panel is tried, and looked at again after it."""
+
+import html
+from collections.abc import Sequence
+
+from kdutils.course.host import headless
+from kdutils.errors import ParameterError
+
+
+class Prediction:
+    """A question with a few options, shown as radio buttons. Skippable; skipped where nobody can answer.
+
+    choice: the option chosen last, or None. `reveal()` shows, further down the page, what was chosen and why the
+    answer is what it is; it follows the choice if that changes later.
+    """
+
+    def __init__(self, question: str, options: Sequence[str], answer: str, because: str):
+        if answer not in options:
+            raise ParameterError(f"answer must be one of the options {list(options)}, got {answer!r}.")
+        self.question, self.options, self.answer, self.because = question, tuple(options), answer, because
+        self.choice: str | None = None
+        self._listeners: list = []
+
+    def choose(self, option: str | None) -> None:
+        """Record a choice; None takes it back."""
+        if option is not None and option not in self.options:
+            raise ParameterError(f"choose one of {list(self.options)}, got {option!r}.")
+        self.choice = option
+        for listener in self._listeners:
+            listener()
+
+    @property
+    def verdict(self) -> str:
+        """What was predicted, set beside the answer, in one sentence."""
+        if self.choice is None:
+            return f"You made no prediction. What happens: {self.answer}."
+        if self.choice == self.answer:
+            return f"You predicted: {self.choice}. That is what happens."
+        return f"You predicted: {self.choice}. What happens: {self.answer}."
+
+    def reveal(self) -> "Reveal":
+        """The explanation, with the prediction in front of it."""
+        return Reveal(self)
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        words = f"Predict: {self.question} " + " | ".join(self.options)
+        if headless():
+            options = "".join(f"<li>{html.escape(option)}</li>" for option in self.options)
+            page = f"<p><b>Predict first.</b> {html.escape(self.question)}</p><ul>{options}</ul>"
+            return {"text/html": page, "text/plain": words}
+        return {"text/plain": words, **_view(self._widget())}
+
+    def _widget(self):
+        import ipywidgets as widgets
+
+        title = widgets.HTML(f"<b>Predict first.</b> {html.escape(self.question)}")
+        radio = widgets.RadioButtons(options=self.options, value=self.choice, layout={"width": "auto"})
+        said = widgets.HTML("Choose, then go on; or go on without choosing.")
+
+        def chosen(change):
+            self.choose(change["new"])
+            said.value = f"Noted: {html.escape(str(change['new']))}. Now try it."
+
+        radio.observe(chosen, names="value")
+        return widgets.VBox([title, radio, said])
+
+
+class Reveal:
+    """A prediction looked at again."""
+
+    def __init__(self, prediction: Prediction):
+        self.prediction = prediction
+
+    def _html(self) -> str:
+        return f"<p><b>{html.escape(self.prediction.verdict)}</b> {html.escape(self.prediction.because)}</p>"
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        words = f"{self.prediction.verdict} {self.prediction.because}"
+        if headless():
+            return {"text/html": self._html(), "text/plain": words}
+        import ipywidgets as widgets
+
+        shown = widgets.HTML(self._html())
+        self.prediction._listeners.append(lambda: setattr(shown, "value", self._html()))
+        return {"text/plain": words, **_view(shown)}
+
+
+def _view(widget) -> dict:
+    return {"application/vnd.jupyter.widget-view+json": {"version_major": 2, "version_minor": 0,
+                                                         "model_id": widget.model_id}}
