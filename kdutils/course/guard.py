@@ -9,9 +9,8 @@ import threading
 import time
 import weakref
 
-# Threads that the kernel and progress bars start for themselves, some of them long after setup().
-_HOUSEKEEPING = ("subshell-", "asyncio_", "IPythonHistorySavingThread", "pydevd.", "tqdm_")
-_HOUSEKEEPING_TYPES = ("TMonitor", "_DummyThread", "SubshellThread")
+# Libraries whose own kinds of thread start long after setup(): the kernel's, its sockets', progress bars', debuggers'.
+_HOUSEKEEPERS = {"ipykernel", "IPython", "zmq", "tqdm", "debugpy", "_pydevd_bundle"}
 
 _known: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 _errors: list[str] = []
@@ -52,7 +51,8 @@ def complaints(grace: float = 2.0) -> list[str]:
 
 
 def _housekeeping(thread: threading.Thread) -> bool:
-    return thread.name.startswith(_HOUSEKEEPING) or type(thread).__name__ in _HOUSEKEEPING_TYPES
+    foreign = isinstance(thread, threading._DummyThread)  # started outside Python, for example by torch
+    return foreign or thread.name.startswith("asyncio_") or type(thread).__module__.split(".")[0] in _HOUSEKEEPERS
 
 
 def _listen() -> None:

@@ -61,6 +61,7 @@ def run(notebook: str | Path, parameters: Mapping[str, Any] | None = None, out_d
     path, parameters = Path(notebook), dict(parameters or {})
     source = read(path)
     _known_parameters(path, source, parameters)
+    out = _folder(Path(out_dir))
     started = time.perf_counter()
     executed, failures = _execute(path, source, parameters, progress, cell_timeout)
     seconds = time.perf_counter() - started
@@ -69,11 +70,10 @@ def run(notebook: str | Path, parameters: Mapping[str, Any] | None = None, out_d
     text = nbformat.writes(executed)
     size = len(text.encode())
     failures += too_large(executed, size, source)
-    out = Path(out_dir)
-    _save(out / path.name, text)
-    _save(out / f"{path.stem}.html", _page(executed, path.stem))
-    return Report(path, out / path.name, out / f"{path.stem}.html", seconds, size, records(executed),
-                  tuple(failures))
+    report = Report(path, out / path.name, out / f"{path.stem}.html", seconds, size, records(executed), tuple(failures))
+    write_whole(report.executed, lambda target: target.write_text(text, encoding="utf-8"))
+    write_whole(report.html, lambda target: target.write_text(_page(executed, path.stem), encoding="utf-8"))
+    return report
 
 
 def read(path: Path) -> NotebookNode:
@@ -136,8 +136,11 @@ def _page(executed: NotebookNode, title: str) -> str:
     return html
 
 
-def _save(path: Path, text: str) -> None:
+def _folder(path: Path) -> Path:
+    """`path`, made and tried out before the run: minutes of work are not lost for want of a place."""
     try:
-        write_whole(path, lambda target: target.write_text(text, encoding="utf-8"))
+        path.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
     except OSError as error:
-        raise ParameterError(f"The run cannot be saved as {path} ({error.strerror}).") from error
+        raise ParameterError(f"The run cannot be saved in {path} ({error.strerror}).") from error
+    return path

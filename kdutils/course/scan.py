@@ -30,13 +30,15 @@ def scan(executed: NotebookNode, source: NotebookNode | None = None) -> list[str
     name = _namer(source or executed)
     state = executed.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
     failures, shown = [], set()
+    for cell in executed.cells:
+        if "raises-exception" in cell.metadata.get("tags", []):
+            continue
+        failures += [f"{name(cell)} raised {_error(output)}." for output in cell.get("outputs", [])
+                     if output.output_type == "error"]
+        if printed := _traceback(cell.get("outputs", [])):
+            failures.append(f"{name(cell)} printed a traceback to stderr: {printed}.")
     for cell, output in _outputs(executed):
-        deliberate = "raises-exception" in cell.metadata.get("tags", [])
         data = output.get("data", {})
-        if output.output_type == "error" and not deliberate:
-            failures.append(f"{name(cell)} raised {_error(output)}.")
-        if _is_traceback(output) and not deliberate:
-            failures.append(f"{name(cell)} printed a traceback to stderr: {_last_line(output)}.")
         if WIDGET_VIEW in data:
             family = _family(state, data[WIDGET_VIEW]["model_id"])
             shown.update(family)
@@ -93,13 +95,12 @@ def _error(output: Mapping[str, Any]) -> str:
     return f"{output.get('ename', 'an error')}: {lines[0] if lines else ''}".rstrip(": .")
 
 
-def _is_traceback(output: Mapping[str, Any]) -> bool:
-    stderr = output.get("output_type") == "stream" and output.get("name") == "stderr"
-    return stderr and "Traceback (most recent call last)" in _ANSI.sub("", output.get("text", ""))
-
-
-def _last_line(output: Mapping[str, Any]) -> str:
-    return _ANSI.sub("", output["text"]).strip().splitlines()[-1].rstrip(".")
+def _traceback(outputs: list[Mapping[str, Any]]) -> str:
+    """The last line of what was printed to stderr, if a traceback is in it; a kernel may send it in pieces."""
+    pieces = [output["text"] for output in outputs
+              if output.get("output_type") == "stream" and output.get("name") == "stderr"]
+    printed = _ANSI.sub("", "".join(pieces)).strip()
+    return printed.splitlines()[-1].rstrip(".") if "Traceback (most recent call last)" in printed else ""
 
 
 def _family(state: Mapping[str, Any], root: str) -> list[str]:
@@ -117,5 +118,5 @@ def _errors_of(state: Mapping[str, Any], model: str) -> list[str]:
     """What went wrong inside one model, if it is an Output widget."""
     kept = state.get(model, {}).get("state", {}).get("outputs")
     outputs = [output for output in kept if isinstance(output, Mapping)] if isinstance(kept, list) else []
-    return [_error(output) if output.get("output_type") == "error" else _last_line(output) for output in outputs
-            if output.get("output_type") == "error" or _is_traceback(output)]
+    raised = [_error(output) for output in outputs if output.get("output_type") == "error"]
+    return raised + [printed for printed in [_traceback(outputs)] if printed]

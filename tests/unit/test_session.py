@@ -1,0 +1,161 @@
+"""setup, record and finish: what they settle, what they refuse, and what they do not let pass."""
+
+import dataclasses
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from kdutils.course import guard
+from kdutils.course.session import Session, UnfinishedError, finish, record, setup
+from kdutils.errors import ParameterError
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch):
+    """No variable of this machine, torch's threads put back, and nothing left in the guard."""
+    for name in ("KDUTILS_PROFILE", "JPY_SESSION_NAME", "SERVER_SOFTWARE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("KDUTILS_HEADLESS", "1")
+    monkeypatch.setattr(threading, "excepthook", lambda args: None)
+    monkeypatch.setattr(guard, "_armed", False)
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    guard._errors.clear()
+
+
+def test_setup_settles_everything_and_says_so(capsys):
+    session = setup("smoke", 7, "cpu", 2)
+    assert session == Session("smoke", 7, "cpu", 2)
+    assert torch.get_num_threads() == 2
+    said = capsys.readouterr().out
+    for word in ("Profile smoke", "seed 7", "CPU", "2 threads", "page headless", torch.__version__):
+        assert word in said
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        session.seed = 1
+
+
+def test_pick_follows_the_profile():
+    assert [setup(profile).pick(smoke=1, lecture=2, full=3) for profile in ("smoke", "lecture", "full")] == [1, 2, 3]
+
+
+def test_the_environment_overrules_the_profile_of_the_page(monkeypatch):
+    monkeypatch.setenv("KDUTILS_PROFILE", "smoke")
+    assert setup("full").profile == "smoke"
+    monkeypatch.setenv("KDUTILS_PROFILE", "quick")
+    with pytest.raises(ParameterError, match="quick"):
+        setup("full")
+
+
+def test_auto_takes_a_gpu_for_full_only(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    assert [setup(profile).device for profile in ("smoke", "lecture", "full")] == ["cpu", "cpu", "cuda"]
+    assert setup("smoke", device="cuda").device == "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert setup("full").device == "cpu"
+
+
+@pytest.mark.parametrize(("given", "sentence"), [
+    ({"profile": "quick"}, "profile must be one of smoke, lecture, full; got 'quick'."),
+    ({"seed": -1}, "seed must be a whole number at least 0, got -1."),
+    ({"seed": 1.5}, "seed must be a whole number at least 0, got 1.5."),
+    ({"device": "tpu"}, "device must be one of auto, cpu, cuda; got 'tpu'."),
+    ({"threads": 0}, "threads must be a whole number between 1 and 256, got 0."),
+])
+def test_a_wrong_value_is_one_sentence(given, sentence):
+    with pytest.raises(ParameterError) as error:
+        setup(**given)
+    assert str(error.value) == sentence
+
+
+def test_cuda_without_a_gpu_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ParameterError, match=r"^device 'cuda' needs an NVIDIA GPU .*; choose 'auto' or 'cpu'\.$"):
+        setup(device="cuda")
+
+
+@pytest.mark.parametrize(("value", "line"), [
+    (0.1234567, "x = 0.123457"), (3, "x = 3"), (True, "x = True"), (None, "x = None"), ("seen", "x = seen"),
+    (np.float32(0.5), "x = 0.5"), (torch.tensor(2), "x = 2"), ([1, 0.25, None], "x = [1, 0.25, None]"),
+])
+def test_record_prints_one_line(capsys, value, line):
+    record("x", value)
+    assert capsys.readouterr().out == line + "\n"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), np.zeros(3), torch.zeros(2, 2), {"a": 1}, object()])
+def test_record_refuses_what_a_test_could_not_read(value):
+    with pytest.raises(ParameterError, match="^record accuracy takes"):
+        record("accuracy", value)
+    with pytest.raises(ParameterError, match="must be a word"):
+        record("", 1)
+
+
+def test_finish_needs_setup():
+    with pytest.raises(ParameterError, match="call setup"):
+        finish()
+
+
+def test_finish_records_that_nothing_is_left(capsys):
+    setup()
+    finish()
+    assert capsys.readouterr().out.endswith("finished = True\n")
+
+
+def test_finish_waits_for_a_thread_that_is_ending():
+    setup()
+    threading.Thread(target=time.sleep, args=(0.3,)).start()
+    finish()
+
+
+def test_finish_names_a_thread_that_outlives_the_page(monkeypatch, capsys):
+    setup()
+    gate = threading.Event()
+    thread = threading.Thread(target=gate.wait, name="trainer 7", daemon=True)
+    thread.start()
+    monkeypatch.setattr(guard.complaints, "__defaults__", (0.1,))
+    try:
+        with pytest.raises(UnfinishedError, match="the thread trainer 7 is still alive"):
+            finish()
+        monkeypatch.setenv("KDUTILS_HEADLESS", "0")  # a reader who is still training is told, not punished
+        finish()
+        assert "the thread trainer 7 is still alive" in capsys.readouterr().out
+    finally:
+        gate.set()
+        thread.join()
+
+
+def test_finish_names_what_was_raised_in_a_thread_and_goes_on_asking_until_setup():
+    setup()
+    thread = threading.Thread(target=lambda: 1 / 0, name="trainer")
+    thread.start()
+    thread.join()
+    for _ in range(2):
+        with pytest.raises(UnfinishedError, match="the thread trainer raised ZeroDivisionError: division by zero"):
+            finish()
+    setup()
+    finish()
+
+
+def test_finish_hears_of_errors_that_a_panel_caught():
+    setup()
+    guard.report("the panel Temperature lab", RuntimeError("no gradient"))
+    with pytest.raises(UnfinishedError, match="the panel Temperature lab raised RuntimeError: no gradient"):
+        finish()
+
+
+def test_threads_of_the_kernel_are_nobodys_fault():
+    """ZeroMQ starts one when a large figure is sent, progress bars start one each."""
+    setup()
+    kind = type("Keeper", (threading.Thread,), {"__module__": "zmq.utils.garbage"})
+    gate = threading.Event()
+    thread = kind(target=gate.wait, daemon=True)
+    thread.start()
+    try:
+        finish()
+    finally:
+        gate.set()
