@@ -23,6 +23,7 @@ from kdutils.panels.chart import Chart
 
 log = logging.getLogger(__name__)
 KINDS = ("slider", "log", "choice")
+ROUND = (1, 1.1, 1.2, 1.4, 1.6, 1.8, 2, 2.2, 2.5, 2.8, 3.2, 3.5, 4, 4.5, 5, 5.5, 6, 7, 8, 9)   # 20 to a decade
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Control:
 
     name:    the value's name in Python. label: its full words on the page. help: a few plain words, shown on hover.
     kind:    "slider": numbers from low to high in steps of `step`, whole numbers if all three are ints;
-             "log": positive numbers from low to high on a logarithmic scale, `step` in decades;
+             "log": positive numbers from low to high; by hand round ones, 20 to a decade, from Python any;
              "choice": one of `options`.
     default: low, or the first option, if not given.
     """
@@ -55,9 +56,11 @@ class Control:
             raise ParameterError(f"{self.name}: low must be < high, got {self.low!r} and {self.high!r}.")
         if self.kind == "log":
             positive(f"low of {self.name}", self.low)
-        if self.step is None:
-            object.__setattr__(self, "step", self._usual_step())
-        positive(f"step of {self.name}", self.step)
+        if self.kind == "slider" and self.step is None:
+            whole = isinstance(self.low, int) and isinstance(self.high, int)
+            object.__setattr__(self, "step", 1 if whole else (self.high - self.low) / 100)
+        if self.kind == "slider":
+            positive(f"step of {self.name}", self.step)
         first = self.options[0] if self.kind == "choice" else self.low
         object.__setattr__(self, "default", self.accept(first if self.default is None else self.default))
 
@@ -65,11 +68,6 @@ class Control:
     def whole(self) -> bool:
         """True if only whole numbers are meant."""
         return self.kind == "slider" and all(isinstance(n, int) for n in (self.low, self.high, self.step))
-
-    def _usual_step(self) -> float:
-        if self.kind == "log":
-            return 0.02
-        return 1 if isinstance(self.low, int) and isinstance(self.high, int) else (self.high - self.low) / 100
 
     def accept(self, value):
         """The value as a plain int, float or option; ParameterError if it is not allowed."""
@@ -88,18 +86,24 @@ class Control:
             raise ParameterError(f"{self.name} must be a whole number, got {value!r}.")
         return int(value) if self.whole else value
 
+    def round_values(self, *more: float) -> list[tuple[str, float]]:
+        """What a logarithmic slider offers, with words: round numbers, both ends, the default, and `more`."""
+        decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        grid = {float(f"{mantissa}e{decade}") for decade in decades for mantissa in ROUND}
+        values = {self.low, self.high, self.default, *more} | {n for n in grid if self.low <= n <= self.high}
+        return [(f"{value:.4g}", float(value)) for value in sorted(values)]
+
     def widget(self, value):
         """A control of ipywidgets that holds `value`."""
         import ipywidgets as widgets
 
         common = {"description": self.label, "tooltip": self.help, "style": {"description_width": "initial"}}
         if self.kind == "choice":
-            return widgets.Dropdown(options=[(str(option), option) for option in self.options], value=value,
-                                    layout={"width": "auto"}, **common)
-        common |= {"value": value, "layout": {"width": "330px"}, "continuous_update": True}
+            return widgets.Dropdown(options=[(str(option), option) for option in self.options], value=value, **common)
+        common |= {"value": value, "continuous_update": True}
         if self.kind == "log":
-            return widgets.FloatLogSlider(min=math.log10(self.low), max=math.log10(self.high), step=self.step,
-                                          readout_format=".3g", **common)
+            # Not FloatLogSlider: its grid starts at `low`, so that 4 is shown as 3.97.
+            return widgets.SelectionSlider(options=self.round_values(value), **common)
         kind, form = (widgets.IntSlider, "d") if self.whole else (widgets.FloatSlider, f".{_digits(self.step)}f")
         return kind(min=self.low, max=self.high, step=self.step, readout_format=form, **common)
 
@@ -185,6 +189,7 @@ class Panel:
         self._opened_with = dict(self._values)
         self._widget = None
         self._inputs: dict = {}
+        self._shows: int | None = None     # the thread that moves the controls just now
         self._words = threading.RLock()    # one status or reading at a time on its way to the page
         self._status, self._tone = "", ""
         self._calm = ("", "")              # the status to return to when a refused value was put right
@@ -280,12 +285,13 @@ class Panel:
         self._reading_line = LiveText(look="kd-reading", text=self.reading())
         title = widgets.HTML(f'<div class="kd-title" role="heading" aria-level="3">{html.escape(self.title)}</div>')
         self.chart.view.layout.width = "100%"
-        rows = [_row("kd-row", self._inputs.values()), *self._rows(), _row("kd-buttons", [*presets, reset])]
-        card = widgets.VBox([title, *rows, self._status_line, self.chart.view, self._reading_line])
+        controls = _row("kd-controls", self._inputs.values())
+        buttons = _row("kd-bar", [*self._rows(), _row("kd-buttons kd-presets", [*presets, reset])])
+        card = widgets.VBox([title, controls, buttons, self._status_line, self.chart.view, self._reading_line])
         return card.add_class("kd-panel")
 
     def _rows(self) -> list:
-        """More rows of buttons, between the controls and the presets."""
+        """More groups of buttons, before the presets."""
         return []
 
     def _button(self, label: str, action: Callable[[], None], help: str = "", icon: str = "", style: str = ""):
@@ -333,8 +339,9 @@ class Panel:
         self._refresh(changed)
 
     def _moved(self, control: Control, change) -> None:
-        """A control moved on the page; also called, with nothing new, when Python moved it."""
-        self._try(self._by_hand, {control.name: change["new"]})
+        """A control moved on the page, or in `_show_values`."""
+        if self._shows != threading.get_ident():
+            self._try(self._by_hand, {control.name: change["new"]})
 
     def _by_hand(self, values: Mapping) -> None:
         changed = self._change(values)
@@ -342,9 +349,19 @@ class Panel:
             self._quiet.touch(changed)
 
     def _show_values(self) -> None:
-        for name, entry in self._inputs.items():
-            if entry.value != self._values[name]:
-                entry.value = self._values[name]
+        """Move the controls on the page to the values; what they report meanwhile, in this thread, is no news."""
+        self._shows = threading.get_ident()
+        try:
+            for control in self.controls:
+                entry, value = self._inputs.get(control.name), self._values[control.name]
+                if entry is None or entry.value == value:
+                    continue
+                with entry.hold_sync():
+                    if control.kind == "log" and value not in dict(entry.options).values():
+                        entry.options = control.round_values(value)
+                    entry.value = value
+        finally:
+            self._shows = None
 
     def _try(self, action: Callable, *arguments) -> None:
         """What a reader asked for by hand: what goes wrong is said in the status line, and the panel stays usable."""
@@ -388,7 +405,10 @@ class Panel:
 
 def _row(look: str, children):
     import ipywidgets as widgets
-    return widgets.Box(list(children)).add_class(look)
+    row = widgets.Box(list(children))
+    for name in look.split():
+        row.add_class(name)
+    return row
 
 
 def _sentence(error: Exception) -> str:

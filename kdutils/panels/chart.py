@@ -4,7 +4,7 @@ import copy
 import functools
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 
@@ -47,12 +47,15 @@ class Column:
         self._room[self._length:length] = values
         self._length = length
 
-    def news(self, whole: bool) -> tuple[str, np.ndarray] | None:
-        """What the browser lacks: ("set", everything), ("append", the new end), or None. It counts as sent."""
-        known, self.known = (None if whole else self.known), self._length
-        if known is None:
+    def news(self) -> tuple[str, np.ndarray] | None:
+        """What the browser lacks: ("set", everything), ("append", the new end), or None."""
+        if self.known is None:
             return "set", self.values
-        return ("append", self.values[known:]) if known < self._length else None
+        return ("append", self.values[self.known:]) if self.known < self._length else None
+
+    def sent(self) -> None:
+        """The browser has everything, or will have it: frames arrive in order."""
+        self.known = self._length
 
 
 @dataclass
@@ -191,31 +194,38 @@ class Chart:
     def frame(self, whole: bool = False) -> Frame | None:
         """All that changed since the last frame, or everything; None if nothing did. It counts as sent."""
         with self._lock:
-            whole = whole or self._stale
-            content, parts, numbers = {}, [], []
-            for uid, trace in self._traces.items():
-                for axis, column in trace.columns.items():
-                    if news := column.news(whole):
-                        parts.append([uid, axis, news[0], len(news[1])])
-                        numbers.append(news[1].astype(np.float32))
-            if whole:
-                content["spec"] = self._spec()
-            else:
-                if self._layout_patch:
-                    content["layout"] = self._layout_patch
-                if restyled := {uid: trace.patch for uid, trace in self._traces.items() if trace.patch}:
-                    content["traces"] = restyled
-            if whole or self._reading != self._read_out:
-                content["reading"] = self._reading
-            if not (parts or content):
-                return None
+            frame = self.snapshot() if whole or self._stale else self._changes()
             # New objects rather than cleared ones: the message may be packed after the lock is let go.
             self._layout_patch, self._read_out, self._stale = {}, self._reading, False
             for trace in self._traces.values():
                 trace.patch = {}
-            return Frame(content | {"parts": parts}, np.concatenate([np.empty(0, np.float32), *numbers]).tobytes())
+                for column in trace.columns.values():
+                    column.sent()
+            return frame
+
+    def snapshot(self) -> Frame:
+        """Everything, for a browser that has nothing; it does not count as sent."""
+        with self._lock:
+            columns = [(uid, axis, ("set", column.values)) for uid, axis, column in self._columns()]
+            return _pack({"spec": self._spec(), "reading": self._reading}, columns)
 
     # ---- inside ---------------------------------------------------------------------------------------------------
+
+    def _changes(self) -> Frame | None:
+        content = {}
+        if self._layout_patch:
+            content["layout"] = self._layout_patch
+        if patches := {uid: trace.patch for uid, trace in self._traces.items() if trace.patch}:
+            content["traces"] = patches
+        if self._reading != self._read_out:
+            content["reading"] = self._reading
+        news = [(uid, axis, column.news()) for uid, axis, column in self._columns() if column.news()]
+        return _pack(content, news) if content or news else None
+
+    def _columns(self) -> Iterator[tuple[str, str, Column]]:
+        for uid, trace in self._traces.items():
+            for axis, column in trace.columns.items():
+                yield uid, axis, column
 
     def _restore(self) -> None:
         layout, traces = self._first
@@ -242,6 +252,12 @@ class Chart:
         return trace
 
 
+def _pack(content: dict, columns: list[tuple[str, str, tuple[str, np.ndarray]]]) -> Frame:
+    parts = [[uid, axis, how, len(values)] for uid, axis, (how, values) in columns]
+    numbers = [values.astype(np.float32) for _, _, (_, values) in columns]
+    return Frame(content | {"parts": parts}, np.concatenate([np.empty(0, np.float32), *numbers]).tobytes())
+
+
 def _read(figure: go.Figure) -> tuple[dict, dict[str, Trace]]:
     """Split a figure into its JSON layout and its traces, and those into JSON and numeric columns."""
     spec = json.loads(figure.to_json())
@@ -254,6 +270,7 @@ def _read(figure: go.Figure) -> tuple[dict, dict[str, Trace]]:
         uid = source.uid
         if not uid or uid in traces:
             raise ParameterError(f"Every trace needs a uid of its own, got {uid!r}.")
+        entry["uid"] = uid                # to_json leaves it out
         columns, fixed = {}, set()
         for axis in AXES:
             values = source[axis] if axis in source else None

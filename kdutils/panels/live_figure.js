@@ -1,36 +1,23 @@
 // The browser's half of LiveFigure (live_figure.py). What is drawn lives in Python; this file only draws it.
 //
-//   browser -> kernel   {kind: "library"}         send plotly.js: asked once per page, by whichever figure comes first
-//                       {kind: "opened"}          a view is ready and needs everything
+// The model's state holds a whole frame (`first`, `numbers`), so that a view shows something before the kernel answers:
+// it may be busy with the cells below. Then
+//
+//   browser -> kernel   {kind: "opened"}          a view is ready: send everything, then all that changes
 //                       {kind: "drawn", number}   the frame is on the screen: send the next
-//   kernel -> browser   {kind: "library"} + gzip
-//                       {kind: "frame", number, spec?, layout?, traces?, reading?, parts} + float32
+//   kernel -> browser   {kind: "frame", number, spec?, layout?, traces?, reading?, parts} + float32
 //       spec      {data, layout}: start anew; comes with every column
 //       layout    a patch of the layout; traces: a patch per trace uid
 //       parts     [[uid, axis, "set" | "append", count], ...], in the order of the numbers
 
 const SHARED = "__kdutils_plotly__"; // one promise for all figures of the page
-const PATIENCE = 20_000; // ms until a reader is told what the figure waits for
+const PATIENCE = 2_000; // ms without an answer until a reader is told
 
 // ---- plotly.js, once per page -------------------------------------------------------------------------------------
 
-function askForPlotly(model, signal) {
-  return new Promise((resolve, reject) => {
-    const listen = async (message, buffers) => {
-      if (message.kind !== "library") return;
-      stop();
-      try { resolve(await load(buffers[0])); } catch (error) { reject(error); }
-    };
-    const leave = () => { stop(); reject(new Error("the figure that asked was closed")); };
-    const stop = () => { model.off("msg:custom", listen); signal.removeEventListener("abort", leave); };
-    model.on("msg:custom", listen);
-    signal.addEventListener("abort", leave);
-    model.send({ kind: "library" });
-  });
-}
-
-async function load(gzipped) {
-  const unzipped = new Blob([gzipped]).stream().pipeThrough(new DecompressionStream("gzip"));
+async function load(model) {
+  const library = await model.widget_manager.get_model(model.get("library"));
+  const unzipped = new Blob([library.get("source")]).stream().pipeThrough(new DecompressionStream("gzip"));
   const source = await new Response(unzipped).text();
   const before = globalThis.Plotly; // the bundle puts itself there; JupyterLab's own plotly may live there already
   const url = URL.createObjectURL(new Blob(
@@ -44,16 +31,13 @@ async function load(gzipped) {
   }
 }
 
-// A figure that closes before its answer comes takes the promise with it: the others ask again, each in turn.
-async function plotly(model, signal) {
-  for (let attempt = 1; ; attempt++) {
-    const promise = (globalThis[SHARED] ||= askForPlotly(model, signal));
-    try {
-      return await promise;
-    } catch (error) {
-      if (globalThis[SHARED] === promise) delete globalThis[SHARED];
-      if (signal.aborted || attempt === 5) throw error;
-    }
+async function plotly(model) {
+  const promise = (globalThis[SHARED] ||= load(model));
+  try {
+    return await promise;
+  } catch (error) {
+    if (globalThis[SHARED] === promise) delete globalThis[SHARED]; // the next figure tries again
+    throw error;
   }
 }
 
@@ -131,6 +115,8 @@ function themed(layout) {
   return look;
 }
 
+const HERE = -1; // a drawing that no kernel asked for: the first one, another width, other colours
+
 // ---- the view -----------------------------------------------------------------------------------------------------
 
 const seconds = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -145,14 +131,16 @@ async function render({ model, el }) {
   plot.setAttribute("role", "img");
   plot.setAttribute("aria-label", "A figure that is being loaded");
   plot.textContent = "Loading the figure …";
-  el.append(plot);
-  const slow = setTimeout(() => {
-    plot.textContent = "Waiting for the kernel. If it is busy, the figure comes when it is free; "
-      + "if it was restarted or is not running, run this cell again.";
-  }, PATIENCE);
+  const hint = document.createElement("div");
+  hint.className = "kd-hint";
+  hint.hidden = true;
+  hint.textContent = "Waiting for the kernel: if it is busy, this panel answers when it is free; "
+    + "if it was restarted, run this cell again.";
+  el.append(plot, hint);
+  const slow = setTimeout(() => { hint.hidden = false; }, PATIENCE);
 
   const picture = new Picture();
-  let Plotly = null, drawing = false, due = null; // due: number of the newest frame that is not on the screen
+  let Plotly = null, drawing = false, due = null; // due: number of the newest frame that is not on the screen, or HERE
 
   async function draw() {
     if (drawing || !Plotly) return;
@@ -175,42 +163,74 @@ async function render({ model, el }) {
       }
       await repaint();
       await seconds(took); // at most half of the time goes into drawing: the page stays usable
-      if (!closed.signal.aborted && number >= 0) model.send({ kind: "drawn", number, ...(error && { error }) });
+      if (!closed.signal.aborted && number !== HERE) model.send({ kind: "drawn", number, ...(error && { error }) });
     }
     drawing = false;
   }
 
   // A canvas or a picture is opaque: tests read these, as they are on the screen.
   function label(number) {
-    if (number >= 0) plot.dataset.seq = number;
+    if (number !== HERE) plot.dataset.seq = number;
     plot.dataset.points = picture.data.map((trace) => Math.max(trace.x?.length ?? 0, trace.y?.length ?? 0)).join();
     plot.dataset.last = picture.data.map((trace) => trace.y?.at?.(-1) ?? "").join();
   }
 
-  function listen(message, buffers) {
-    if (message.kind !== "frame" || !picture.take(message, buffers[0])) return;
-    if (due === null && !plot.dataset.seq) { clearTimeout(slow); plot.textContent = ""; }
-    if (message.reading) plot.setAttribute("aria-label", message.reading);
-    due = message.number;
+  function show(frame, buffer, number) {
+    if (!picture.take(frame, buffer)) return;
+    if (frame.reading) plot.setAttribute("aria-label", frame.reading);
+    due = number;
     draw();
   }
 
-  const again = () => { if (picture.data && due === null) { due = -1; draw(); } }; // same data, new colours or width
+  function listen(message, buffers) {
+    if (message.kind !== "frame") return;
+    clearTimeout(slow);
+    hint.hidden = true;
+    show(message, buffers[0], message.number);
+  }
+
+  // Sliders of ipywidgets have no name that a screen reader could say, and logarithmic ones tell it their exponent.
+  function nameSliders() {
+    for (const slider of el.closest(".kd-panel")?.querySelectorAll(".widget-slider") ?? []) {
+      const [handle, readout] = [slider.querySelector("[role=slider]"), slider.querySelector(".widget-readout")];
+      if (!handle || !readout || handle.hasAttribute("aria-label")) continue;
+      handle.setAttribute("aria-label", slider.querySelector("label").textContent);
+      const tell = () => {
+        if (handle.getAttribute("aria-valuetext") !== readout.textContent)
+          handle.setAttribute("aria-valuetext", readout.textContent);
+      };
+      const watch = new MutationObserver(tell);
+      watch.observe(readout, { childList: true, characterData: true, subtree: true });
+      watch.observe(handle, { attributes: true, attributeFilter: ["aria-valuetext"] });
+      tell();
+    }
+  }
+
+  const again = () => { if (picture.data && due === null) { due = HERE; draw(); } };
   const theme = new MutationObserver(again);
   theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name"] });
   let width = 0;
   const size = new ResizeObserver(([entry]) => {
     const now = Math.round(entry.contentRect.width);
-    if (now && width && now !== width && plot.dataset.seq) Plotly.Plots.resize(plot);
+    if (now && width && now !== width && plot.dataset.points) Plotly.Plots.resize(plot);
     width = now;
   });
   size.observe(el);
   model.on("msg:custom", listen);
 
-  plotly(model, closed.signal).then(
-    (library) => { Plotly = library; if (!closed.signal.aborted) model.send({ kind: "opened" }); },
-    (error) => { if (!closed.signal.aborted) plot.textContent = `The figure could not be loaded: ${error.message}.`; },
-  );
+  plotly(model).then((library) => {
+    if (closed.signal.aborted) return;
+    Plotly = library;
+    plot.textContent = "";
+    nameSliders();
+    const first = structuredClone(model.get("first"));
+    if (first?.spec) show(first, model.get("numbers"), HERE);
+    model.send({ kind: "opened" });
+  }).catch((error) => {
+    clearTimeout(slow);
+    plot.textContent = `The figure could not be loaded: ${error.message}. Reload the page or run the cell again.`;
+    console.error("kdutils: plotly.js could not be loaded:", error);
+  });
 
   return () => {
     closed.abort();

@@ -71,6 +71,30 @@ class Sender:
             self._send(frame, self._number)
 
 
+class PlotlyLibrary(anywidget.AnyWidget):
+    """The installed plotly.js, gzipped: 1.7 MB, one per kernel, no network.
+
+    It travels as a model's state, not as an answer: state comes with the cell, while a kernel that runs the cells below
+    answers nothing. So figures of a notebook that runs from top to bottom appear at once.
+    """
+
+    _esm = "export default {};"
+    source = traitlets.Bytes().tag(sync=True)
+
+
+def library_id() -> str:
+    """The model id of this kernel's one library, made when first asked for, or after all widgets were closed."""
+    if _library().model_id is None:
+        _library.cache_clear()
+    return _library().model_id or ""
+
+
+@functools.cache
+def _library() -> PlotlyLibrary:
+    from plotly.offline import get_plotlyjs
+    return PlotlyLibrary(source=gzip.compress(get_plotlyjs().encode(), 1, mtime=0))    # 70 ms
+
+
 class LiveFigure(anywidget.AnyWidget):
     """Draws a Chart with plotly.js. Made by `Chart.view`; talk to the chart, not to this."""
 
@@ -79,14 +103,28 @@ class LiveFigure(anywidget.AnyWidget):
 
     config = traitlets.Dict({"displaylogo": False, "displayModeBar": "hover"},
                             help="plotly's config, see plotly.com/javascript/configuration-options").tag(sync=True)
+    library = traitlets.Unicode(help="the model that holds plotly.js").tag(sync=True)
+    first = traitlets.Dict(help="a whole frame, always of this moment, for a view before the kernel answers"
+                           ).tag(sync=True)
+    numbers = traitlets.Bytes(help="the numbers of `first`").tag(sync=True)
 
     def __init__(self, chart, **traits):
-        super().__init__(**traits)
+        self._chart = chart
+        super().__init__(library=library_id(), **traits)
         self._sender = Sender(chart.frame, self._post, chart.lock)
         self.on_msg(self._hear)
 
     def push(self) -> None:
+        """Draw soon; see Chart.push."""
         self._sender.push()
+
+    def get_state(self, key=None, drop_defaults=False) -> dict:
+        """The state for a page that asks for all of it holds the figure as it is now, not as it was at the start."""
+        state = super().get_state(key, drop_defaults)
+        if key is None:
+            frame = self._chart.snapshot()
+            state |= {"first": frame.content, "numbers": frame.numbers}
+        return state
 
     def _post(self, frame: Frame, number: int) -> None:
         self.send({"kind": "frame", "number": number, **frame.content}, [frame.numbers])
@@ -94,8 +132,6 @@ class LiveFigure(anywidget.AnyWidget):
     def _hear(self, _widget, content: dict, _buffers) -> None:
         # May run in the main thread or in another one of the kernel's.
         match content.get("kind"):
-            case "library":
-                self.send({"kind": "library"}, [plotly_js()])
             case "opened":
                 self._sender.opened()
             case "drawn":
@@ -128,10 +164,3 @@ class LiveText(anywidget.AnyWidget):
     busy = traitlets.Bool(False, help="hold back reading out: more changes are about to come").tag(sync=True)
     state = traitlets.Unicode("", help="one word for styles and tests").tag(sync=True)
     help = traitlets.Unicode("", help="shown on hover").tag(sync=True)
-
-
-@functools.cache
-def plotly_js() -> bytes:
-    """The installed plotly.js, gzipped: 1.7 MB, sent once per page, no network. 70 ms, then kept."""
-    from plotly.offline import get_plotlyjs
-    return gzip.compress(get_plotlyjs().encode(), 1, mtime=0)

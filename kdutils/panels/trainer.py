@@ -419,7 +419,7 @@ class TrainingPanel(Panel):
             value=self._full_speed, description="Full speed", indent=False, layout={"width": "auto"},
             tooltip="As fast as it goes, instead of a pace that can be watched")
         self._speed_button.observe(lambda change: setattr(self, "full_speed", change["new"]), names="value")
-        return [_row("kd-buttons", [
+        return [_row("kd-buttons kd-transport", [
             self._button("Train", self.train, "Start a run, or go on after a pause", "play", "primary"),
             self._button("Pause", self._ask_pause, "Hold the run after the step under way", "pause"),
             self._button("Step", self._ask_step, "Take one more step, then pause", "step-forward"),
