@@ -64,8 +64,13 @@ class Trace:
 
     spec: dict
     columns: dict[str, Column]
-    fixed: frozenset[str]           # axes whose points stay in the JSON: categories, dates, 2-D heat maps
+    fixed: Mapping[str, Sequence]   # axes whose points stay in the JSON: categories, dates, 2-D heat maps
     patch: dict = field(default_factory=dict)
+
+    @property
+    def categories(self) -> dict[str, Sequence]:
+        """Fixed points that others go with, one to one: not a heat map's axes."""
+        return {} if "z" in self.fixed else dict(self.fixed)
 
 
 @dataclass(frozen=True)
@@ -102,8 +107,8 @@ class Chart:
                  if values is not None}
         with self._lock:
             trace = self._trace(uid, *given)
-            _same_length(uid, {axis: given.get(axis, column.values if column else ())
-                               for axis, column in _all_columns(trace, given)})
+            kept = {axis: column.values for axis, column in trace.columns.items()}
+            _same_length(uid, trace.categories | kept | given)
             for axis, values in given.items():
                 trace.columns.setdefault(axis, Column()).replace(values)
 
@@ -246,7 +251,7 @@ class Chart:
         if uid not in self._traces:
             raise ParameterError(f"The figure has no trace {uid!r}; it has {', '.join(self._traces) or 'none'}.")
         trace = self._traces[uid]
-        if fixed := sorted(trace.fixed.intersection(axes)):
+        if fixed := sorted(trace.fixed.keys() & set(axes)):
             raise ParameterError(f"{fixed[0]} of trace {uid!r} holds categories, dates or a grid: "
                                  "it cannot be streamed.")
         return trace
@@ -271,7 +276,7 @@ def _read(figure: go.Figure) -> tuple[dict, dict[str, Trace]]:
         if not uid or uid in traces:
             raise ParameterError(f"Every trace needs a uid of its own, got {uid!r}.")
         entry["uid"] = uid                # to_json leaves it out
-        columns, fixed = {}, set()
+        columns, fixed = {}, {}
         for axis in AXES:
             values = source[axis] if axis in source else None
             if values is None:
@@ -280,8 +285,8 @@ def _read(figure: go.Figure) -> tuple[dict, dict[str, Trace]]:
                 columns[axis] = Column(np.asarray(values, dtype=float))
                 entry.pop(axis, None)
             else:
-                fixed.add(axis)
-        traces[uid] = Trace(entry, columns, frozenset(fixed))
+                fixed[axis] = tuple(values)
+        traces[uid] = Trace(entry, columns, fixed)
     return layout, traces
 
 
@@ -305,10 +310,6 @@ def _numbers(uid: str, axis: str, values) -> np.ndarray:
     if array.ndim != 1:
         raise ParameterError(f"{axis} of trace {uid!r} must be one-dimensional, got shape {array.shape}.")
     return array
-
-
-def _all_columns(trace: Trace, given: Mapping):
-    return [(axis, trace.columns.get(axis)) for axis in AXES if axis in trace.columns or axis in given]
 
 
 def _same_length(uid: str, columns: Mapping[str, Sequence]) -> None:
