@@ -67,6 +67,10 @@ CARDS = {card.name: card for card in (
 )}
 
 
+# What torchvision raises for files that are missing, cut short, or not what they should be.
+_UNREADABLE = (RuntimeError, OSError, ValueError, AssertionError)
+
+
 def root() -> Path:
     """Where downloads lie: KDUTILS_DATA, else the `data` folder of the course, else `data` in the working folder."""
     if chosen := os.environ.get("KDUTILS_DATA"):
@@ -82,7 +86,7 @@ def available(name: str) -> bool:
         return True
     try:
         _load_from(name, root())
-    except (RuntimeError, OSError, ValueError):
+    except _UNREADABLE:
         return False
     return True
 
@@ -92,7 +96,10 @@ def load(name: str = "digits", device: str | torch.device = "cpu") -> Dataset:
     card = CARDS[one_of("data set", name, CARDS)]
     try:
         data = _load_from(name, root())
-    except (RuntimeError, OSError) as error:
+    except _UNREADABLE as error:
+        if "not found" not in str(error):  # torchvision's words for files that are not there
+            raise ParameterError(f"The files of {name} in {root()} are damaged; delete them and fetch the data set "
+                                 f"again with `kdutils data get {name}`.") from error
         raise ParameterError(f"The data set {name} is not in {root()}; fetch it ({card.download_mb:g} MB) with "
                              f"`kdutils data get {name}`, or set KDUTILS_DATA to where it lies.") from error
     try:
@@ -107,9 +114,9 @@ def get(name: str) -> Path:
     if not card.embedded:
         try:
             card.fetch(root())
-        except (RuntimeError, OSError) as error:
-            raise ParameterError(f"The data set {name} could not be fetched into {root()} ({error}); "
-                                 "check the network and run the command again.") from error
+        except _UNREADABLE as error:
+            raise ParameterError(f"The data set {name} could not be fetched into {root()} ({error}); check the "
+                                 "network, delete damaged files there, and run the command again.") from error
     return root()
 
 
