@@ -1,0 +1,55 @@
+"""What the tests share: one torch thread, a cache of their own, made-up examples instead of random draws."""
+
+import re
+from contextlib import contextmanager
+
+import pytest
+import torch
+from hypothesis import settings
+
+from kdutils.errors import ParameterError
+
+# The same examples every time and no deadline: a busy machine must not fail a test.
+settings.register_profile("course", derandomize=True, deadline=None, max_examples=60)
+settings.load_profile("course")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Teachers are trained once per test session and never mix with the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KDUTILS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """The networks are small: more threads would only get into each other's way."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request, monkeypatch):
+    """Every device the core should give the same answers on; on a GPU in full single precision."""
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    return request.param
+
+
+@pytest.fixture
+def refuses():
+    """`with refuses("alpha", "1.5"):` expects a ParameterError of one sentence that names these words."""
+
+    @contextmanager
+    def expect(*words):
+        with pytest.raises(ParameterError) as caught:
+            yield
+        sentence = str(caught.value)
+        assert re.fullmatch(r"[^\n]+\.", sentence) and not re.search(r"\. [A-Z]", sentence), sentence
+        assert all(word in sentence for word in words), sentence
+
+    return expect

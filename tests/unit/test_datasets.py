@@ -1,0 +1,298 @@
+"""Digits as scikit-learn has them, splits and relabellings by their promises, MNIST's layout through made files."""
+
+import math
+import os
+import struct
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn.datasets import load_digits
+
+from kdutils import datasets, seeds
+from kdutils.datasets import CARDS, Dataset, label_noise, load, split, superclasses, transfer_set, without_class
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load("digits")
+
+
+# Digits -----------------------------------------------------------------------------------------------------------
+
+def test_digits_are_scikit_learns(digits):
+    bunch = load_digits()
+    assert len(digits) == 1797 and digits.shape == (1, 8, 8) and digits.n_classes == 10 and digits.test is None
+    assert digits.classes == tuple("0123456789") and digits.images.dtype == torch.uint8
+    np.testing.assert_array_equal(digits.images[:, 0], bunch.images)
+    np.testing.assert_array_equal(digits.labels, bunch.target)
+    np.testing.assert_allclose(digits.inputs[:, 0], bunch.images / 16)
+    assert digits.inputs.dtype == torch.float32 and float(digits.inputs.max()) == 1
+
+
+def test_a_dataset_moves_whole(digits, device):
+    coarse = superclasses(digits, {"low": range(5), "high": range(5, 10)}).to(device)
+    assert {value.device.type for value in (coarse.images, coarse.labels, coarse.hidden, coarse.inputs)} == {device}
+    assert coarse.fingerprint == superclasses(digits, {"low": range(5), "high": range(5, 10)}).fingerprint
+
+
+def test_the_fingerprint_follows_images_and_labels(digits):
+    def with_(**changes):
+        return replace(digits, **changes)
+
+    images, labels = digits.images.clone(), digits.labels.clone()
+    images[3, 0, 2, 2] += 1
+    labels[3] = (labels[3] + 1) % 10
+    assert with_().fingerprint == digits.fingerprint
+    assert len({digits.fingerprint, with_(images=images).fingerprint, with_(labels=labels).fingerprint}) == 3
+
+
+def test_a_dataset_of_another_shape_is_refused(digits, refuses):
+    with refuses("images", "float32"):
+        Dataset("x", digits.inputs, digits.labels, digits.classes)
+    with refuses("images", "(1797, 8, 8)"):
+        Dataset("x", digits.images[:, 0], digits.labels, digits.classes)
+    with refuses("labels", "(1797,)", "(5,)"):
+        Dataset("x", digits.images, digits.labels[:5], digits.classes)
+    with refuses("labels", "int32"):
+        Dataset("x", digits.images, digits.labels.int(), digits.classes)
+
+
+# Splits and transfer sets -----------------------------------------------------------------------------------------
+
+def test_a_split_is_disjoint_complete_and_its_own_for_each_seed(digits):
+    splits = [split(digits, seed) for seed in range(5)]
+    for one in splits:
+        assert (len(one.pool), len(one.test)) == (1200, 597)
+        assert sorted([*one.pool.tolist(), *one.test.tolist()]) == list(range(1797))
+    assert len({tuple(sorted(one.test.tolist())) for one in splits}) == 5
+    assert torch.equal(split(digits, 3).pool, splits[3].pool) and torch.equal(split(digits, 3).test, splits[3].test)
+    assert len(split(digits, 0, n_test=100).test) == 100
+    shared = set(splits[0].test.tolist()) & set(splits[1].test.tolist())
+    assert 150 < len(shared) < 250, "two random thirds share about a ninth of all"
+
+
+def test_the_owners_split_is_kept(digits):
+    official = Dataset("x", digits.images, digits.labels, digits.classes, test=torch.arange(1500, 1797))
+    first, second = split(official, 0), split(official, 1)
+    assert torch.equal(first.test, official.test) and torch.equal(second.test, official.test)
+    assert sorted(first.pool.tolist()) == list(range(1500)) == sorted(second.pool.tolist())
+    assert not torch.equal(first.pool, second.pool)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_transfer_sets_are_nested_and_balanced(digits, seed):
+    pool = split(digits, seed).pool
+    sets = {n: transfer_set(digits, pool, n).tolist() for n in (1, 7, 10, 50, 100, 333, 1200)}
+    for n, chosen in sets.items():
+        counts = Counter(digits.labels[chosen].tolist())
+        assert len(set(chosen)) == n and set(chosen) <= set(pool.tolist())
+        assert n > 333 or max(counts.values()) - min(counts[label] for label in range(10)) <= 1, n
+        assert all(set(smaller) <= set(chosen) for m, smaller in sets.items() if m < n)
+    assert sets[50] != transfer_set(digits, split(digits, seed + 1).pool, 50).tolist()
+
+
+def test_a_scarce_class_gives_what_it_has():
+    data = Dataset("x", torch.zeros(12, 1, 1, 1, dtype=torch.uint8), torch.tensor([0] * 9 + [1, 1, 2]), ("a", "b", "c"))
+    chosen = transfer_set(data, torch.randperm(12, generator=torch.Generator().manual_seed(0)), 8)
+    assert Counter(data.labels[chosen].tolist()) == {0: 5, 1: 2, 2: 1}
+
+
+def test_impossible_sizes_are_refused(digits, refuses):
+    pool = split(digits, 0).pool
+    with refuses("transfer images", "1200", "1201"):
+        transfer_set(digits, pool, 1201)
+    with refuses("transfer images", "0"):
+        transfer_set(digits, pool, 0)
+    with refuses("n_test", "1797"):
+        split(digits, 0, n_test=1797)
+    with refuses("seed", "-1"):
+        split(digits, -1)
+
+
+def test_an_omitted_class_is_gone_and_nothing_else(digits):
+    pool = split(digits, 0).pool
+    target = load_digits().target
+    assert without_class(digits, pool, 3).tolist() == [i for i in pool.tolist() if target[i] != 3]
+
+
+def test_a_class_that_does_not_exist_cannot_be_omitted(digits, refuses):
+    with refuses("omitted class", "10"):
+        without_class(digits, split(digits, 0).pool, 10)
+
+
+# Relabellings -----------------------------------------------------------------------------------------------------
+
+def test_superclasses_hide_the_old_labels(digits, refuses):
+    coarse = superclasses(digits, {"odd": (1, 3, 5, 7, 9), "even": (0, 2, 4, 6, 8)})
+    assert coarse.classes == ("odd", "even") and coarse.n_classes == 2
+    assert torch.equal(coarse.labels, 1 - digits.labels % 2) and torch.equal(coarse.hidden, digits.labels)
+    assert torch.equal(coarse.images, digits.images) and digits.n_classes == 10 and digits.hidden is None
+    for groups in ({"a": range(9)}, {"a": range(10), "b": (3,)}, {"a": range(11)}):
+        with refuses("groups", "0..9"):
+            superclasses(digits, groups)
+
+
+@given(st.integers(1, 300), st.floats(0, 1), st.integers(2, 12), st.integers(0, 50))
+def test_label_noise_has_the_exact_rate_and_never_the_true_class(n, rate, classes, seed):
+    labels = torch.arange(n) % classes
+    noisy = label_noise(labels, rate, classes, seed)
+    assert int((noisy != labels).sum()) == round(rate * n)
+    assert noisy.min() >= 0 and noisy.max() < classes and torch.equal(labels, torch.arange(n) % classes)
+    assert torch.equal(noisy, label_noise(labels, rate, classes, seed))
+
+
+def test_label_noise_is_uniform_over_images_and_wrong_classes(device):
+    labels = (torch.arange(40_000) % 5).to(device)
+    noisy = label_noise(labels, 0.4, 5, seed=1)
+    assert noisy.device.type == device and torch.equal(noisy.cpu(), label_noise(labels.cpu(), 0.4, 5, seed=1))
+    table = np.zeros((5, 5), int)
+    np.add.at(table, (labels.cpu(), noisy.cpu()), 1)
+    wrong = table[~np.eye(5, dtype=bool)]
+    assert stats.chisquare(wrong).pvalue > 0.001
+    where = (noisy != labels).cpu().view(40, 1000).sum(1)
+    assert stats.chisquare(where).pvalue > 0.001
+    assert not torch.equal(noisy, label_noise(labels, 0.4, 5, seed=2))
+
+
+def test_impossible_noise_is_refused(refuses):
+    for rate in (-0.1, 1.5, math.nan):
+        with refuses("label noise", "between 0 and 1", str(rate)):
+            label_noise(torch.zeros(4, dtype=torch.int64), rate, 3, 0)
+    with refuses("n_classes", "1"):
+        label_noise(torch.zeros(4, dtype=torch.int64), 0.5, 1, 0)
+
+
+# Seeds ------------------------------------------------------------------------------------------------------------
+
+def test_every_seed_and_purpose_has_a_stream_of_its_own():
+    purposes = ("split", "init", "order", "label noise")
+    derived = {seeds.derive(seed, purpose) for seed in range(200) for purpose in purposes}
+    assert len(derived) == 800 and all(0 <= one < 2**63 for one in derived)
+    first, second = (torch.rand(5, generator=seeds.generator(3, "order")) for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_the_streams_never_change():
+    """A change here would silently redraw every split and start behind the recorded results."""
+    assert [seeds.derive(0, "split"), seeds.derive(1, "init"), seeds.derive(7, "order")] == [
+        8097132310637923042, 3822240992883532327, 4256815825578742963]
+
+
+# MNIST's layout ---------------------------------------------------------------------------------------------------
+
+FILES = {("train", 60_000): ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+         ("test", 10_000): ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")}
+
+
+def write_idx(path, array):
+    """The format MNIST's owners distribute: magic number, sizes, bytes."""
+    path.write_bytes(struct.pack(f">{1 + array.ndim}I", 0x0800 + array.ndim, *array.shape) + array.tobytes())
+
+
+@pytest.fixture
+def made_mnist(tmp_path, monkeypatch):
+    """MNIST and Fashion-MNIST of 30 + 10 images in KDUTILS_DATA; returns the arrays."""
+    random, arrays = np.random.default_rng(0), {}
+    for folder in ("MNIST", "FashionMNIST"):
+        raw = tmp_path / folder / "raw"
+        raw.mkdir(parents=True)
+        for (part, _), names in FILES.items():
+            n = 30 if part == "train" else 10
+            images, labels = random.integers(0, 256, (n, 28, 28), np.uint8), random.integers(0, 10, n, np.uint8)
+            labels[0] = 9
+            write_idx(raw / names[0], images)
+            write_idx(raw / names[1], labels)
+            arrays[folder, part] = images, labels
+    monkeypatch.setenv("KDUTILS_DATA", str(tmp_path))
+    return arrays
+
+
+@pytest.mark.parametrize("name, folder", [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST")])
+def test_files_in_mnists_layout(made_mnist, name, folder, device):
+    assert datasets.available(name)
+    data = load(name, device)
+    images, labels = (np.concatenate([made_mnist[folder, part][i] for part in ("train", "test")]) for i in (0, 1))
+    np.testing.assert_array_equal(data.images[:, 0].cpu(), images)
+    np.testing.assert_array_equal(data.labels.cpu(), labels)
+    np.testing.assert_allclose(data.inputs.cpu()[:, 0], images / 255, rtol=1e-6)
+    assert data.name == name and data.n_classes == 10 and data.test.tolist() == list(range(30, 40))
+    assert split(data, 0).test.tolist() == data.test.tolist()
+    assert sorted(split(data, 0).pool.tolist()) == list(range(30))
+    assert "Sandal" in data.classes or data.classes[0].startswith("0")
+
+
+@pytest.mark.parametrize("name", [name for name, card in CARDS.items() if not card.embedded])
+def test_absent_data_say_what_to_run(name, tmp_path, monkeypatch, refuses):
+    monkeypatch.setenv("KDUTILS_DATA", str(tmp_path / "nothing here"))
+    assert not datasets.available(name)
+    with refuses(name, "nothing here", f"`kdutils data get {name}`", "KDUTILS_DATA"):
+        load(name)
+    assert not (tmp_path / "nothing here").exists(), "asking must not create or download anything"
+
+
+def test_data_that_arrive_later_are_found(tmp_path, monkeypatch, request, refuses):
+    monkeypatch.setenv("KDUTILS_DATA", str(tmp_path))
+    with refuses("mnist"):
+        load("mnist")
+    request.getfixturevalue("made_mnist")
+    assert len(load("mnist")) == 40
+
+
+@pytest.mark.parametrize("damage", [lambda b: b"", lambda b: b[:6], lambda b: b[:-100], lambda b: b"<html>" + b],
+                         ids=["empty", "header cut short", "images cut short", "not images"])
+def test_damaged_files_say_what_to_run(made_mnist, damage, refuses):
+    path = datasets.root() / "MNIST" / "raw" / "train-images-idx3-ubyte"
+    path.write_bytes(damage(path.read_bytes()))
+    assert not datasets.available("mnist")
+    with refuses("mnist", "damaged", "delete", "kdutils data get mnist"):
+        load("mnist")
+
+
+def test_the_embedded_set_needs_no_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("KDUTILS_DATA", str(tmp_path / "missing"))
+    assert datasets.available("digits") and len(load()) == 1797 and datasets.get("digits") == tmp_path / "missing"
+
+
+def test_unknown_names_and_devices_are_refused(refuses):
+    for ask in (load, datasets.available, datasets.get):
+        with refuses("data set", "'mnits'", "digits", "fashion-mnist"):
+            ask("mnits")
+    with refuses("device", "warp9"):
+        load("digits", "warp9")
+    if not torch.cuda.is_available():
+        with refuses("device", "cuda"):
+            load("digits", "cuda")
+
+
+def test_a_failed_download_is_one_sentence(tmp_path, monkeypatch, refuses):
+    def no_network(*_, **__):
+        raise OSError("Name or service not known")
+
+    monkeypatch.setenv("KDUTILS_DATA", str(tmp_path))
+    monkeypatch.setattr("urllib.request.urlopen", no_network)
+    with refuses("mnist", "could not be fetched", "network"):
+        datasets.get("mnist")
+
+
+def test_cards_tell_what_a_reader_should_know():
+    for name, card in CARDS.items():
+        assert card.name == name and card.images > 0 and card.licence and card.source and card.size
+        assert card.embedded == (card.download_mb == 0)
+    assert CARDS["digits"].images == len(load("digits"))
+
+
+@pytest.mark.parametrize("name", [name for name, card in CARDS.items() if not card.embedded])
+def test_the_real_files_where_they_are_at_hand(name):
+    here = os.environ.get("KDUTILS_DATA")
+    if not (here and Path(here).is_dir() and datasets.available(name)):
+        pytest.skip(f"{name} is not in KDUTILS_DATA")
+    data = load(name)
+    assert len(data) == CARDS[name].images and data.shape == (1, 28, 28) and len(data.test) == 10_000
+    assert data.labels[data.test].bincount().min() >= 890
