@@ -111,7 +111,7 @@ class Results:
             table = pd.read_json(StringIO(json.dumps(stored["table"])), orient="split", dtype=False)
         except FileNotFoundError:
             raise ParameterError(f"there are no results at {path}.") from None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ParameterError(f"{path} is not a results file ({error}).") from error
         return cls(table, stored["params"], stored["provenance"], stored["complete"])
 

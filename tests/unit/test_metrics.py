@@ -1,0 +1,131 @@
+"""Metrics against scikit-learn and SciPy, and by hand where they have none."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import special, stats
+from sklearn import metrics as reference
+
+from kdutils import metrics
+
+
+def example(n=200, classes=6, members=3, dtype=torch.float64):
+    """Logits (members, n, classes) that know something, and labels (n,)."""
+    random = torch.Generator().manual_seed(0)
+    labels = torch.randint(classes, (n,), generator=random)
+    logits = torch.randn(members, n, classes, generator=random, dtype=dtype)
+    logits[:, torch.arange(n), labels] += 1
+    return logits, labels
+
+
+def test_accuracy_recall_and_nll_equal_scikit_learns(device):
+    logits, labels = example()
+    own = torch.stack([labels, labels.roll(1), labels.roll(2)])
+    for truth in (labels, own):
+        accuracy, recall = (metric(logits.to(device), truth.to(device), *rest).cpu() for metric, rest in (
+            (metrics.accuracy, ()), (metrics.recall, (2,))))
+        nll = [metrics.nll(logits.to(device), truth.to(device), temperature).cpu() for temperature in (1.0, 3.0)]
+        for m in range(3):
+            y, guess = truth.expand(3, 200)[m], logits[m].argmax(-1)
+            assert float(accuracy[m]) == pytest.approx(reference.accuracy_score(y, guess))
+            assert float(recall[m]) == pytest.approx(reference.recall_score(y, guess, labels=[2], average="macro"))
+            for temperature, values in zip((1.0, 3.0), nll, strict=True):
+                p = special.softmax(logits[m].numpy() / temperature, axis=-1)
+                assert float(values[m]) == pytest.approx(reference.log_loss(y, p, labels=range(6)))
+
+
+def test_one_network_gives_one_number():
+    logits, labels = example(members=1)
+    for metric, *rest in ((metrics.accuracy,), (metrics.recall, 1), (metrics.nll,), (metrics.ece,)):
+        assert metric(logits[0], labels, *rest).shape == ()
+    temperature = torch.tensor([1.0, 2.0, 4.0])
+    logits, labels = example()
+    assert metrics.nll(logits, labels, temperature).tolist() == pytest.approx(
+        [float(metrics.nll(logits[m], labels, float(temperature[m]))) for m in range(3)])
+
+
+def test_recall_of_a_class_that_does_not_occur_is_not_a_number():
+    logits, labels = example()
+    assert metrics.recall(logits, labels.clamp(max=4), 5).isnan().all()
+
+
+def test_ece_by_hand():
+    # Of two bins, the upper holds confidences 0.9 (right) and 0.8 (wrong), the lower 0.4 (right).
+    p = torch.tensor([[0.9, 0.05, 0.05], [0.1, 0.8, 0.1], [0.4, 0.3, 0.3]], dtype=torch.float64)
+    labels = torch.tensor([0, 0, 0])
+    by_hand = abs((1 - 0.9) + (0 - 0.8)) / 3 + abs(1 - 0.4) / 3
+    assert float(metrics.ece(p.log(), labels, bins=2)) == pytest.approx(by_hand)
+    one_bin = abs((1 - 0.9) + (0 - 0.8) + (1 - 0.4)) / 3
+    assert float(metrics.ece(p.log(), labels, bins=1)) == pytest.approx(one_bin)
+
+
+@pytest.mark.parametrize("bins", [1, 2, 10, 15])
+def test_ece_equals_the_definition_written_as_loops(bins):
+    logits, labels = example()
+    for m, value in enumerate(metrics.ece(logits, labels, bins)):
+        p = special.softmax(logits[m].numpy(), axis=-1)
+        confidence, right = p.max(-1), p.argmax(-1) == labels.numpy()
+        total = 0.0
+        for b in range(bins):
+            inside = (confidence > b / bins) & (confidence <= (b + 1) / bins)
+            if inside.any():
+                total += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
+        assert float(value) == pytest.approx(total)
+
+
+def test_ece_of_perfect_and_of_overconfident_networks():
+    labels = torch.arange(4)
+    sure = 1e4 * torch.eye(4)
+    assert float(metrics.ece(sure, labels)) == 0 and float(metrics.ece(sure, labels.roll(1))) == pytest.approx(1)
+    assert float(metrics.ece(torch.zeros(4, 4), torch.zeros(4, dtype=torch.int64))) == pytest.approx(0.75)
+
+
+def test_entropy_is_in_bits():
+    logits, _ = example()
+    for temperature in (1.0, 4.0):
+        p = special.softmax(logits.numpy() / temperature, axis=-1)
+        np.testing.assert_allclose(metrics.entropy(logits, temperature), stats.entropy(p, base=2, axis=-1), rtol=1e-6)
+    assert metrics.entropy(torch.zeros(2, 8)).tolist() == pytest.approx([3, 3])
+    assert metrics.entropy(torch.tensor([[1e4, 0.0]])).tolist() == pytest.approx([0], abs=1e-12)
+
+
+def test_mass_by_rank():
+    logits, _ = example()
+    p = -np.sort(-special.softmax(logits.numpy() / 2, axis=-1), axis=-1)
+    np.testing.assert_allclose(metrics.mass_by_rank(logits, 2.0), p.mean(1), rtol=1e-9)
+    sharp, flat = (metrics.mass_by_rank(logits, temperature) for temperature in (0.5, 20.0))
+    assert (sharp[:, 0] > flat[:, 0]).all() and torch.allclose(flat.sum(-1), torch.ones(3, dtype=torch.float64))
+
+
+@given(st.integers(20, 400), st.floats(0.02, 0.98), st.integers(0, 4), st.integers(0, 10))
+def test_bias_correction_gives_the_requested_rate_and_touches_one_class(n, rate, label, seed):
+    logits = torch.randn(3, n, 5, generator=torch.Generator().manual_seed(seed))
+    logits[..., label] -= 5
+    corrected = metrics.bias_corrected(logits, label, rate)
+    got = (corrected.argmax(-1) == label).float().mean(-1)
+    assert ((got - rate).abs() <= 1.01 / n + 1e-6).all()
+    others = [k for k in range(5) if k != label]
+    assert torch.equal(corrected[..., others], logits[..., others])
+    shift = corrected[..., label] - logits[..., label]
+    torch.testing.assert_close(shift, shift[:, :1].expand(-1, n), atol=1e-5, rtol=1e-5)
+    assert (shift[1:, 0] != shift[:1, 0]).all(), "each network has a shift of its own"
+
+
+def test_bias_correction_lowers_a_class_that_is_guessed_too_often():
+    logits, _ = example()
+    logits[..., 1] += 3
+    guesses = metrics.bias_corrected(logits, 1, 0.1).argmax(-1)
+    assert (guesses == 1).double().mean(-1).tolist() == pytest.approx([0.1] * 3)
+
+
+def test_impossible_arguments_are_refused(refuses):
+    logits, labels = example()
+    for rate in (-0.1, 1.1, math.nan):
+        with refuses("rate", str(rate)):
+            metrics.bias_corrected(logits, 0, rate)
+    with refuses("bins", "0"):
+        metrics.ece(logits, labels, bins=0)
