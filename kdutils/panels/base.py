@@ -73,7 +73,7 @@ class Control:
         """The value as a plain int, float or option; ParameterError if it is not allowed."""
         if self.kind == "choice":
             return self.options[self.options.index(one_of(self.name, value, self.options))]
-        if not isinstance(value, Real) and hasattr(value, "item"):
+        if not isinstance(value, Real) and getattr(value, "ndim", None) == 0:
             value = value.item()      # a number out of a tensor
         if isinstance(value, Real) and not isinstance(value, bool):
             value = float(value)

@@ -34,8 +34,8 @@ class TrainingPanel(Panel):
     A subclass adds start, observe and finish, and reads `values` in its generator where a reader may change them while
     it runs. The run lives in one daemon thread, which calls begin, start, observe, finish and, while it lives, draw.
 
-    state: "idle", "training", "paused", "done", "stopped" or "failed". Called from Python, pause, step, stop and reset
-    return when it has happened; the buttons only ask for it.
+    state: "idle", "training", "paused", "done", "stopped" or "failed". pause, step, stop and reset return when it has
+    happened, or after `patience` seconds if a step takes that long; it happens all the same.
 
     Full speed is as fast as it goes; otherwise `pace` steps per second, so that a reader can watch.
 
@@ -46,27 +46,28 @@ class TrainingPanel(Panel):
 
     pace = 60.0         # steps per second when not at full speed
     frames = 8.0        # figures per second, at most, that the run asks for
-    patience = 2.0      # seconds that Python waits for a step under way when it pauses, stops or resets
+    patience = 2.0      # seconds to wait for a step under way on pause, stop or reset
 
     def __init__(self, *, full_speed: bool = False, **values):
         positive("pace", self.pace)
         self._news = threading.Condition()      # guards everything below
         self._state = "idle"
         self._busy = False                      # a run is under way, in a thread or in run()
-        self._runner: threading.Thread | None = None
+        self._runner: threading.Thread | None = None        # the newest thread; it may have ended
+        self._driver: int | None = None         # identifier of the thread that runs the run: the runner's, or run()'s
         self._order = "run"                     # what the reader wants of the run: run, pause, stop
         self._credit = 0                        # snapshots that may still be taken in a pause
         self._parked = False                    # the run waits in a pause, and everything is drawn
-        self._job = "train"                     # what the thread does: train, step (train, but pause at once), reset
+        self._job = "train"                     # what the thread does, see _take_up
         self._after: str | None = None          # the job that follows when this one has ended
         self._waiting_names: frozenset[str] = frozenset()   # values that changed and are not drawn
         self._full_speed = bool(full_speed)
         self._speed_button = None
-        self._forget()
+        self._rewind()
         super().__init__(**values)
         _stop_former(self)
 
-    def _forget(self) -> None:
+    def _rewind(self) -> None:
         self._at: Place | None = None
         self._resumed: tuple[float, int] | None = None      # when, and at which step, the run last began to move
         self._began = self._due = self._framed = self._told = self._hold = 0.0
@@ -87,6 +88,9 @@ class TrainingPanel(Panel):
 
     def finish(self) -> None:
         """The run is complete."""
+
+    def forget(self) -> None:
+        """Reset: drop what earlier runs left in the subclass. The figure is back at its start; draw follows."""
 
     # ---- from Python ----------------------------------------------------------------------------------------------
 
@@ -110,13 +114,17 @@ class TrainingPanel(Panel):
         if self._speed_button is not None:
             self._speed_button.value = self._full_speed
 
-    def train(self) -> None:
-        """Start afresh, or go on after a pause. While it trains, only a sentence in the status line."""
+    def train(self, fast: bool = False) -> None:
+        """Start afresh, or go on after a pause. While it trains, only a sentence in the status line.
+
+        fast: a fresh run goes at full speed, whatever the toggle says.
+        """
+        job = "fast" if fast else "train"
         with self._news:
             if not self._busy:
-                self._launch("train")
+                self._launch(job)
             elif self._order == "stop":
-                self._after = "train"
+                self._after = job
             elif self._order == "pause":
                 self._order, self._state, self._credit = "run", "training", 0
                 self._resumed = None
@@ -129,22 +137,46 @@ class TrainingPanel(Panel):
 
     def pause(self) -> None:
         """Hold the run after the step under way. Train goes on."""
-        self._ask_pause()
+        with self._news:
+            if self._busy and self._order == "run":
+                self._order, self._state = "pause", "paused"
+                self._credit, self._parked = 0, False
+                self._news.notify_all()
         self._until(lambda: self._parked or not self._busy)
 
     def step(self) -> None:
         """Take one snapshot, then pause. Starts a run if there is none."""
-        self._ask_step()
+        with self._news:
+            if not self._busy:
+                self._launch("step")
+            elif self._order == "stop":
+                self._after = "step"
+            else:
+                self._order, self._state = "pause", "paused"
+                self._credit, self._parked = self._credit + 1, False
+            self._news.notify_all()
         self._until(lambda: self._parked or not self._busy)
 
     def stop(self) -> bool:
         """End the run and keep its curves. True if it has ended, False if a long step is still under way."""
-        self._ask_stop()
+        self._quiet.cancel()
+        with self._news:
+            self._after = None
+            if self._busy and self._order != "stop":
+                self._order = "stop"
+                self._say("Stopping after the step under way.", busy=True)
+                self._news.notify_all()
         return self._until(lambda: not self._busy)
 
     def reset(self) -> None:
         """End the run, clear the figure, and go back to the values that the panel was opened with."""
-        self._ask_reset()
+        self.stop()
+        self._change(self._opened_with)
+        with self._news:
+            if self._busy:
+                self._order, self._after = "stop", "reset"
+            else:
+                self._launch("reset")
         self._until(lambda: not self._busy)
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -153,10 +185,9 @@ class TrainingPanel(Panel):
         Errors: what went wrong in the run is raised here again.
         """
         with self._news:
-            ended = self._news.wait_for(lambda: not self._busy, timeout)
-            runner = self._runner
-        if ended and runner is not None and runner is not threading.current_thread():
-            runner.join()       # it only has to return
+            ended = self._news.wait_for(lambda: not self._busy, 0 if self._is_here() else timeout)
+            if ended and self._runner is not None:
+                self._runner.join()     # it only has to return
         if ended and self._state == "failed" and self.error is not None:
             raise self.error
         return ended
@@ -169,87 +200,52 @@ class TrainingPanel(Panel):
         with self._news:
             if self._busy:
                 raise ParameterError(f"{type(self).__name__} is {self._state}: stop it before running it to its end.")
-            self._runner = threading.current_thread()
-            self._take_up("train")
-        paced, self._full_speed = not self._full_speed, True
+            self._take_up("fast")
         try:
             self._live(report=False)
-        finally:
+        except BaseException:       # an interrupt: the run has ended, but nobody has said so
             with self._news:
-                self._full_speed, self._runner, self._busy = not paced, None, False
+                self._busy = False
                 self._news.notify_all()
+            raise
         if self._state == "failed":
             raise self.error
 
-    # ---- what the reader wants ------------------------------------------------------------------------------------
-
-    def _ask_pause(self) -> None:
-        with self._news:
-            if self._busy and self._order == "run":
-                self._order, self._state = "pause", "paused"
-                self._credit, self._parked = 0, False
-                self._news.notify_all()
-
-    def _ask_step(self) -> None:
-        with self._news:
-            if not self._busy:
-                self._launch("step")
-            elif self._order == "stop":
-                self._after = "step"
-            else:
-                self._order, self._state = "pause", "paused"
-                self._credit, self._parked = self._credit + 1, False
-            self._news.notify_all()
-
-    def _ask_stop(self) -> None:
-        self._quiet.cancel()
-        with self._news:
-            self._after = None
-            if self._busy and self._order != "stop":
-                self._order = "stop"
-                self._say("Stopping after the step under way.", busy=True)
-                self._news.notify_all()
-
-    def _ask_reset(self) -> None:
-        self._ask_stop()
-        self._change(self._opened_with)
-        with self._news:
-            if self._busy:
-                self._after = "reset"
-            else:
-                self._launch("reset")
+    # ---- the run --------------------------------------------------------------------------------------------------
 
     def _until(self, happened) -> bool:
         """Wait, at most `patience` seconds, for what was asked; the run's own thread cannot wait for itself."""
         with self._news:
-            if self._runner is threading.current_thread():
-                return happened()
-            return self._news.wait_for(happened, self.patience)
+            return self._news.wait_for(happened, 0 if self._is_here() else self.patience)
 
-    # ---- the run --------------------------------------------------------------------------------------------------
+    def _is_here(self) -> bool:
+        """True in the thread that runs the run."""
+        return self._busy and self._driver == threading.get_ident()
 
     def _launch(self, job: str) -> None:
-        self._quiet.cancel()
         if self._runner is not None:
             self._runner.join()     # it has ended its last run and only has to return: never two threads at a time
         self._runner = threading.Thread(target=self._live, name=f"kdutils-{type(self).__name__}", daemon=True)
+        self._driver = None
         self._take_up(job)
         self._runner.start()
 
     def _take_up(self, job: str) -> None:
-        """job: "train"; "step", which pauses after one snapshot; "reset", which clears the figure."""
-        self._forget()
+        """job: "train"; "fast", at full speed; "step", pausing after one snapshot; "reset", clearing the figure."""
+        self._quiet.cancel()
+        self._rewind()
         self.error = None
         self._job, self._busy, self._parked, self._after = job, True, False, None
         self._credit = int(job == "step")
-        self._order = {"train": "run", "step": "pause", "reset": "stop"}[job]
-        self._state = {"train": "training", "step": "paused", "reset": "idle"}[job]
+        self._order = {"step": "pause", "reset": "stop"}.get(job, "run")
+        self._state = {"step": "paused", "reset": "idle"}.get(job, "training")
         self._began = self._due = time.monotonic()
         if job != "reset":
             self._say("Getting ready.", busy=True)
 
     def _live(self, report: bool = True) -> None:
         """The thread: one job, and what was asked for while that one was being stopped."""
+        self._driver = threading.get_ident()
         while True:
             if self._job == "reset":
                 self._try(self._clear)
@@ -317,7 +313,7 @@ class TrainingPanel(Panel):
                         continue
                 if not names and self._order == "run":
                     left = self._due - time.monotonic()
-                    if self._full_speed or left <= 0:
+                    if left <= 0 or self._full_speed or self._job == "fast":
                         return True
                     self._news.wait(left)
                     continue
@@ -378,12 +374,13 @@ class TrainingPanel(Panel):
     def _clear(self) -> None:
         with self._work:
             self.chart.reset()
+            self.forget()
             self._refresh(frozenset(self._values))
         self._say(self._invitation())
 
     def _changed(self, changed: frozenset[str]) -> None:
         with self._news:
-            if self._busy and self._runner is not threading.current_thread():
+            if self._busy and not self._is_here():
                 self._waiting_names |= changed      # the run draws it, between two steps
                 self._news.notify_all()
                 return
@@ -421,16 +418,12 @@ class TrainingPanel(Panel):
         self._speed_button.observe(lambda change: setattr(self, "full_speed", change["new"]), names="value")
         return [_row("kd-buttons kd-transport", [
             self._button("Train", self.train, "Start a run, or go on after a pause", "play", "primary"),
-            self._button("Pause", self._ask_pause, "Hold the run after the step under way", "pause"),
-            self._button("Step", self._ask_step, "Take one more step, then pause", "step-forward"),
-            self._button("Stop", self._ask_stop, "End the run and keep its curves. Interrupting the kernel does not "
-                         "end a run; this does", "stop"),
+            self._button("Pause", self.pause, "Hold the run after the step under way", "pause"),
+            self._button("Step", self.step, "Take one more step, then pause", "step-forward"),
+            self._button("Stop", self.stop, "End the run and keep its curves. Interrupting the kernel does not end "
+                         "a run; this does", "stop"),
             self._speed_button,
         ])]
-
-    def _button(self, label, action, help="", icon="", style=""):
-        # Reset by hand must not wait for a long step.
-        return super()._button(label, self._ask_reset if label == "Reset" else action, help, icon, style)
 
     def _static_bundle(self) -> dict:
         if self._busy:      # somebody pressed Train in a cell above
