@@ -1,8 +1,8 @@
 """No error may hide in a thread, and no thread may outlive its notebook.
 
 `arm()` remembers which threads there are and listens to `threading.excepthook`; `complaints()` says in words
-what went wrong since. A panel that catches its trainer's error, to show it in the status line, hands it to
-`report()` as well.
+what went wrong since. A trainer that catches its own error, to show it in a status line, passes it to that hook
+as well.
 """
 
 import threading
@@ -32,11 +32,6 @@ def armed() -> bool:
     return _armed
 
 
-def report(where: str, error: BaseException) -> None:
-    """Count an error that was caught and shown elsewhere, so that `finish()` still hears of it."""
-    _errors.append(f"{where} raised {type(error).__name__}: {error}")
-
-
 def strangers() -> list[threading.Thread]:
     """Threads that are alive, were not there when the guard was armed, and are not the kernel's own."""
     return [thread for thread in threading.enumerate() if thread not in _known and not _housekeeping(thread)]
@@ -61,7 +56,7 @@ def _listen() -> None:
     def hook(args) -> None:
         if args.exc_type is not SystemExit:
             name = args.thread.name if args.thread else "a thread"
-            report(f"the thread {name}", args.exc_value or args.exc_type())
+            _errors.append(f"the thread {name} raised {args.exc_type.__name__}: {args.exc_value or ''}".rstrip(": "))
         former(args)
 
     threading.excepthook = hook

@@ -141,10 +141,11 @@ def test_finish_names_what_was_raised_in_a_thread_and_goes_on_asking_until_setup
     finish()
 
 
-def test_finish_hears_of_errors_that_a_panel_caught():
+def test_finish_hears_of_errors_that_a_panel_caught_and_handed_to_the_hook():
     setup()
-    guard.report("the panel Temperature lab", RuntimeError("no gradient"))
-    with pytest.raises(UnfinishedError, match="the panel Temperature lab raised RuntimeError: no gradient"):
+    error = RuntimeError("no gradient")
+    threading.excepthook(threading.ExceptHookArgs((RuntimeError, error, None, threading.current_thread())))
+    with pytest.raises(UnfinishedError, match="raised RuntimeError: no gradient"):
         finish()
 
 

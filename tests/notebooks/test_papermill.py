@@ -1,0 +1,77 @@
+"""Every notebook, headless, at profile smoke: as stored, then with other parameters and every exercise solved."""
+
+import ast
+import inspect
+import textwrap
+
+import nbformat
+import pytest
+
+from kdutils import objectives
+from kdutils.course.scan import MAX_BYTES
+
+SECONDS = 60  # wall time on two cores
+
+# The second set of parameters: every one unlike the stored ones. A notebook that is not named gets another seed.
+UNLIKE = {
+    "00_start_here": {"seed": 11, "transfer": 50, "temperature": 8.0},
+    "01_dark_knowledge": {"seed": 11, "temperatures": [1, 5, 20], "transfer_sizes": [50, 400], "omitted": 8,
+                          "example_digit": 7},
+}
+
+
+@pytest.fixture(params=["stored", "unlike"])
+def report(request, notebook, execute):
+    if request.param == "stored":
+        return execute(notebook, profile="smoke")
+    return execute(notebook, solved=True, profile="smoke", **UNLIKE.get(notebook.stem, {"seed": 11}))
+
+
+def test_the_page_is_complete_small_and_quick(report):
+    assert report.ok, "\n".join(report.failures)
+    assert report.bytes <= MAX_BYTES
+    assert report.seconds <= SECONDS, f"{report.seconds:.0f} s; the slowest cells:\n{slowest(report.executed)}"
+    assert report.html.stat().st_size > 10_000
+
+
+def test_numbers_are_recorded(report):
+    assert report.records["finished"] is True
+    assert len(report.records) > 1, "the page records no number that a test could hold it to"
+
+
+def test_stubs_are_not_done_yet_and_solutions_are_right(notebook, report, request):
+    """Run All goes on past every stub and says so; with the solutions in place every check is content."""
+    wanted = "right" if "unlike" in request.node.callspec.id else "not done yet"
+    said = {}
+    for cell in nbformat.read(report.executed, as_version=4).cells:
+        for tag in cell.metadata.get("tags", []):
+            if tag.startswith("check:"):
+                said[tag] = " ".join(output.get("data", {}).get("text/plain", "") for output in cell.outputs)
+    assert said, "the page checks no exercise"
+    for name, text in said.items():
+        assert f": {wanted}." in text, f"{name}: {text}"
+
+
+def test_the_formula_on_the_page_is_the_formula_of_the_package(notebook):
+    """A cell tagged formula:NAME shows the body of kdutils.objectives.NAME, statement by statement."""
+    found = [(tag.partition(":")[2], cell.source) for cell in nbformat.read(notebook, as_version=4).cells
+             for tag in cell.metadata.get("tags", []) if tag.startswith("formula:")]
+    assert found, "the page shows no formula as code"
+    for name, source in found:
+        assert body(name, source) == body(name, inspect.getsource(getattr(objectives, name)))
+
+
+def body(name: str, source: str) -> str:
+    """The statements of function `name`, without its docstring, as comparable text."""
+    (function,) = [node for node in ast.parse(textwrap.dedent(source)).body
+                   if isinstance(node, ast.FunctionDef) and node.name == name]
+    statements = function.body[1:] if ast.get_docstring(function) else function.body
+    arguments = [argument.arg for argument in function.args.args]
+    return "\n".join([", ".join(arguments), *map(ast.unparse, statements)])
+
+
+def slowest(executed, count: int = 5) -> str:
+    """The cells that took longest, one per line."""
+    told = [(cell.metadata.get("papermill", {}).get("duration") or 0, cell.id)
+            for cell in nbformat.read(executed, as_version=4).cells]
+    return "\n".join(f"{seconds:6.1f} s  {name}" for seconds, name in sorted(told, reverse=True)[:count])
