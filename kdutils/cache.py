@@ -56,7 +56,7 @@ def load_or_make(kind: str, recipe: Mapping, make: Callable[[], Tensors], device
     """
     folder = directory()
     path = folder / f"{kind}-{key(recipe)}.safetensors" if folder else None
-    if path and path.exists():
+    if path and os.path.exists(path):  # not path.exists(), which raises where the folder is closed to us
         try:
             return load_file(path, device=device)
         except (SafetensorError, OSError, ValueError) as error:
@@ -85,7 +85,7 @@ def code_version() -> str:
 def entries() -> list[Entry]:
     """Everything in the cache, newest first."""
     folder = directory()
-    found = [_entry(path) for path in folder.glob("*-*.safetensors")] if folder and folder.is_dir() else []
+    found = [_entry(path) for path in folder.glob("*-*.safetensors")] if folder and os.path.isdir(folder) else []
     return sorted(found, key=lambda entry: entry.made, reverse=True)
 
 
