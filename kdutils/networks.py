@@ -166,7 +166,7 @@ class Population:
         return next(iter(self.parameters.values())).device
 
     def features(self, inputs: Tensor) -> Outputs:
-        """Named features of every member: inputs (M, B, c, h, w), or (B, c, h, w) shared by all -> {name: (M, B, ...)}."""
+        """Named features {name: (M, B, ...)} of inputs (M, B, c, h, w), or (B, c, h, w) shared by all members."""
         if inputs.ndim == 4:
             inputs = inputs.expand(len(self), *inputs.shape)
         return self.spec.forward(self.parameters, inputs)

@@ -71,8 +71,10 @@ class Reveal:
     def __init__(self, prediction: Prediction):
         self.prediction = prediction
 
-    def _html(self) -> str:
-        return f"<p><b>{html.escape(self.prediction.verdict)}</b> {html.escape(self.prediction.because)}</p>"
+    def _html(self, hide: bool = False) -> str:
+        page = f"<p><b>{html.escape(self.prediction.verdict)}</b> {html.escape(self.prediction.because)}</p>"
+        # Run All reaches this line before the reader has seen the question.
+        return f"<details><summary>No prediction yet. Show what happens.</summary>{page}</details>" if hide else page
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         words = f"{self.prediction.verdict} {self.prediction.because}"
@@ -80,9 +82,9 @@ class Reveal:
             return {"text/html": self._html(), "text/plain": words}
         import ipywidgets as widgets
 
-        shown = widgets.HTML(self._html())
+        shown = widgets.HTML(self._html(hide=self.prediction.choice is None))
         self.prediction._listeners.append(lambda: setattr(shown, "value", self._html()))
-        return {"text/plain": words, **_view(shown)}
+        return {"text/plain": "What happens: run the cell to see.", **_view(shown)}
 
 
 def _view(widget) -> dict:

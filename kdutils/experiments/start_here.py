@@ -33,7 +33,7 @@ DEFAULT = StartHere()
 
 
 def run(params: StartHere, report: Callable[[str], None] = lambda line: None) -> Results:
-    """Test accuracy (percent) of teachers and students; a row per method, seed and step. The teacher's step is the last."""
+    """Test accuracy (percent) of teachers and students: a row per method, seed and step; teachers at the last step."""
     start = time.perf_counter()
     lab = Lab.open("digits", params.seeds, params.seed, params.device)
     report(f"{params.seeds} teachers, then {2 * params.seeds} students on {params.transfer} images each")

@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 from kdutils import metrics
 from kdutils.panels.base import Control, Panel
 from kdutils.panels.examples import Example, usual_examples
-from kdutils.plots.style import COLOURS, GREYS, base_layout
+from kdutils.plots.style import COLOURS, GREYS, base_layout, title_fonts
 
 CLASSES = list(range(10))
 
@@ -47,6 +47,7 @@ class SoftmaxPanel(Panel):
             figure.add_bar(uid=uid, x=CLASSES, y=[0.0] * 10, width=0.8, offset=-0.4, row=1, col=column,
                            hovertemplate="class %{x}: %{y:.4f}<extra></extra>")
         figure.update_layout(base_layout(height=330, showlegend=False, margin={"t": 40}))
+        title_fonts(figure)
         figure.update_xaxes(tickvals=CLASSES, title_text="class", col=2)
         figure.update_xaxes(tickvals=CLASSES, title_text="class", col=3)
         figure.update_xaxes(visible=False, constrain="domain", col=1)

@@ -13,7 +13,7 @@ from kdutils.objectives import softmax
 from kdutils.panels.base import Control
 from kdutils.panels.examples import one_per_class
 from kdutils.panels.trainer import TrainingPanel
-from kdutils.plots.style import COLOURS, DASHES, base_layout, translucent
+from kdutils.plots.style import COLOURS, DASHES, base_layout, title_fonts, translucent
 from kdutils.results import Effect, interval
 from kdutils.training import Recipe, Snapshot
 
@@ -86,6 +86,7 @@ class TemperatureLab(TrainingPanel):
             figure.add_scatter(uid=uid, mode="markers", marker={"color": colour, "symbol": symbol, "size": size},
                                x=[], y=[], showlegend=False, row=1, col=3)
         figure.update_layout(base_layout(height=390, margin={"t": 70, "l": 45}, legend={"y": 1.1}))
+        title_fonts(figure)
         figure.update_xaxes(title_text="training steps", range=[0, self.recipe.steps], col=1)
         figure.update_yaxes(range=[40, 100], col=1)
         figure.update_xaxes(title_text="class", tickvals=list(range(10)), col=2)

@@ -2,15 +2,17 @@
 
 from kdutils.plots.figures import (
     Plot,
+    Table,
     claims_table,
     digit_gallery,
     gain_by_temperature,
     learning_curves,
     omitted_digit,
+    paper_and_us,
     whose_labels,
 )
 from kdutils.plots.static import bundle
-from kdutils.plots.style import COLOURS, DASHES, base_layout
+from kdutils.plots.style import COLOURS, DASHES, base_layout, title_fonts
 
-__all__ = ["COLOURS", "DASHES", "Plot", "base_layout", "bundle", "claims_table", "digit_gallery",
-           "gain_by_temperature", "learning_curves", "omitted_digit", "whose_labels"]
+__all__ = ["COLOURS", "DASHES", "Plot", "Table", "base_layout", "bundle", "claims_table", "digit_gallery",
+           "gain_by_temperature", "learning_curves", "omitted_digit", "paper_and_us", "title_fonts", "whose_labels"]

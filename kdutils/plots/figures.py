@@ -11,7 +11,17 @@ from plotly.subplots import make_subplots
 from kdutils import claims
 from kdutils.datasets import Dataset
 from kdutils.plots.static import bundle
-from kdutils.plots.style import COLOURS, DASHES, GREYS, MARKERS, SHADE_MARKERS, SHADES, base_layout, translucent
+from kdutils.plots.style import (
+    COLOURS,
+    DASHES,
+    GREYS,
+    MARKERS,
+    SHADE_MARKERS,
+    SHADES,
+    base_layout,
+    title_fonts,
+    translucent,
+)
 from kdutils.results import Effect, Results
 
 
@@ -31,8 +41,8 @@ class Plot:
 
 def learning_curves(results: Results) -> Plot:
     """Test accuracy against steps: hard-label and distilled students with 95% bands, the teacher as a line."""
-    figure = go.Figure(layout=base_layout(
-        xaxis={"title": {"text": "training steps"}}, yaxis={"title": {"text": "test accuracy (%)"}, "range": [40, 100]}))
+    figure = go.Figure(layout=base_layout(xaxis={"title": {"text": "training steps"}},
+                                          yaxis={"title": {"text": "test accuracy (%)"}, "range": [40, 100]}))
     summary = results.summary("accuracy", by=["method", "step"])
     for method in ("hard labels", "distilled"):
         rows = summary[summary["method"] == method]
@@ -77,12 +87,14 @@ def whose_labels(results: Results) -> Plot:
         xaxis={"tickvals": list(range(len(sizes))), "ticktext": [f"{n} images" for n in sizes],
                "range": [-0.6, len(sizes) - 0.4]}))
     figure.add_hline(y=0, line={"color": COLOURS["hard labels"], "dash": "dot", "width": 1.5})
-    kinds = (("sweep", "teacher saw all labels", "distilled", -0.1), ("same labels", "teacher saw the same labels", "other", 0.1))
+    kinds = (("sweep", "teacher saw all labels", "distilled", -0.1),
+             ("same labels", "teacher saw the same labels", "other", 0.1))
     words = []
     for part, name, colour, shift in kinds:
         effects = [_gain(results, part, n, temperature) for n in sizes]
         _intervals(figure, np.arange(len(sizes)) + shift, effects, name, COLOURS[colour], MARKERS[colour], line=False)
-        words.append(f"{name}: " + ", ".join(f"{_points(e, sign=True)} with {n}" for n, e in zip(sizes, effects, strict=True)))
+        gains = [f"{_points(effect, sign=True)} with {n}" for n, effect in zip(sizes, effects, strict=True)]
+        words.append(f"{name}: {', '.join(gains)}")
     return Plot(figure, f"Gain at T = {temperature:g}; {'; '.join(words)} images.")
 
 
@@ -113,17 +125,45 @@ def digit_gallery(data: Dataset, indices: Sequence[int], titles: Sequence[str] =
         image = data.images[index, 0].cpu().numpy()
         figure.add_heatmap(z=image, row=1, col=column, colorscale=GREYS, showscale=False, hoverinfo="skip")
     figure.update_layout(base_layout(height=190, margin={"l": 10, "r": 10, "t": 35, "b": 10}))
+    title_fonts(figure)
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False, autorange="reversed")
     return Plot(figure, f"{len(indices)} images from {data.name}: {', '.join(titles)}.")
 
 
-def claims_table(results: Results, chosen: Sequence[claims.Claim]) -> pd.DataFrame:
-    """Claims, what was measured and the verdicts, ready to be shown: a row per part."""
+@dataclass(frozen=True)
+class Table:
+    """A table of text, left-aligned on the page and readable as text."""
+
+    frame: pd.DataFrame
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        left = [{"selector": "th, td", "props": "text-align: left; vertical-align: top; white-space: normal"}]
+        page = self.frame.style.hide(axis="index").set_table_styles(left).to_html()
+        return {"text/html": page, "text/plain": self.frame.to_string(index=False)}
+
+
+def claims_table(results: Results, chosen: Sequence[claims.Claim]) -> Table:
+    """Claims, what was measured and the verdicts: a row per part."""
     table = claims.table(results, chosen)
-    measured = [f"{row.mean:+.1f} [{row.low:+.1f}, {row.high:+.1f}]" if row.seeds else "-" for row in table.itertuples()]
-    return pd.DataFrame({"claim": table["claim"], "what is measured": table["says"], "measured [95%]": measured,
-                         "claimed": table["rule"], "verdict": table["part verdict"]})
+    statements = {claim.id: f"{claim.id}: {claim.statement}" for claim in chosen}
+    first = ~table["claim"].duplicated()
+    measured = [f"{row.mean:+.1f} [{row.low:+.1f}, {row.high:+.1f}]" if row.seeds else "-"
+                for row in table.itertuples()]
+    return Table(pd.DataFrame({
+        "claim": table["claim"].map(statements).where(first, ""), "what is measured": table["says"],
+        "measured [95%]": measured, "said to be": table["rule"], "verdict": table["part verdict"]}))
+
+
+def paper_and_us(results: Results, chosen: Sequence[claims.Claim]) -> Table:
+    """What the paper reports beside what these results say, and why they may differ: a row per claim."""
+    rows = []
+    for claim in chosen:
+        ours = [f"{finding.part.says}: {finding.effect or 'not measured'}"
+                for finding in claims.findings(claim, results)]
+        rows.append({"claim": f"{claim.id}: {claim.statement}", "the paper": claim.paper, "ours": "; ".join(ours),
+                     "verdict": claims.verdict(claim, results), "why they may differ": claim.why})
+    return Table(pd.DataFrame(rows))
 
 
 def log_temperature_axis(temperatures: Sequence[float]) -> dict:

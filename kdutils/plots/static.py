@@ -129,7 +129,8 @@ def _heatmap(ax, trace, before) -> None:
         z[np.searchsorted(rows, _numbers(trace.y)), np.searchsorted(columns, _numbers(trace.x))] = trace.z
         x, y = columns, rows
     scale = trace.colorscale
-    cmap = LinearSegmentedColormap.from_list("scale", [(p, to_rgba(*_colour(c))) for p, c in scale]) if scale else "Greys"
+    stops = [(place, to_rgba(*_colour(colour))) for place, colour in scale or ()]
+    cmap = LinearSegmentedColormap.from_list("scale", stops) if stops else "Greys"
     ax.pcolormesh(np.arange(z.shape[1]) if x is None else x, np.arange(z.shape[0]) if y is None else y, z, cmap=cmap,
                   vmin=trace.zmin, vmax=trace.zmax, shading="nearest")
     ax.grid(False)
@@ -165,7 +166,8 @@ def _finish(ax, figure: go.Figure, name: str) -> None:
 
 
 def _annotate(canvas: Figure, axes: dict, note, figure: go.Figure, width: int, height: int) -> None:
-    across, up = {"left": "left", "right": "right"}.get(note.xanchor, "center"), {"bottom": "bottom"}.get(note.yanchor, "center")
+    across = note.xanchor if note.xanchor in ("left", "right") else "center"
+    up = "bottom" if note.yanchor == "bottom" else "center"
     if (note.xref or "x") == "paper" and (note.yref or "y") == "paper":
         margin = figure.layout.margin
         x = (margin.l + note.x * (width - margin.l - margin.r)) / width
@@ -182,8 +184,10 @@ def _legend(canvas: Figure, axes: dict, figure: go.Figure, width: int, height: i
             entries.setdefault(_plain(label), handle)
     if entries and figure.layout.showlegend is not False:
         margin = figure.layout.margin
-        canvas.legend(entries.values(), entries.keys(), loc="lower left", ncols=min(4, len(entries)), frameon=False, fontsize=9,
-                      bbox_to_anchor=((margin.l or 80) / width, 1 - (margin.t or 100) / height), labelcolor="#4d4d4d")
+        left, top, bottom = margin.l or 80, margin.t or 100, margin.b or 80
+        above = (figure.layout.legend.y or 1) * (height - top - bottom) + bottom
+        canvas.legend(entries.values(), entries.keys(), loc="lower left", ncols=min(4, len(entries)), frameon=False,
+                      fontsize=9, bbox_to_anchor=(left / width, above / height), labelcolor="#4d4d4d")
 
 
 def _numbers(values) -> np.ndarray:

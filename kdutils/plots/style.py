@@ -3,6 +3,8 @@
 The colours are those of Okabe and Ito, told apart by most colour-blind readers; a dash or a marker says the same again.
 """
 
+import plotly.graph_objects as go
+
 COLOURS = {
     "teacher": "#0072B2",
     "distilled": "#D55E00",
@@ -30,12 +32,26 @@ def translucent(colour: str, opacity: float = 0.18) -> str:
 
 def base_layout(height: int = 380, **changes) -> dict:
     """The layout every figure starts from; no template, so that a figure is a few kB."""
-    axis = {"gridcolor": GRID, "zeroline": False, "linecolor": GRID, "ticks": "outside", "tickcolor": GRID}
+    axis = {"gridcolor": GRID, "zeroline": False, "linecolor": GRID, "ticks": "outside", "tickcolor": GRID,
+            "title": {"font": {"size": 13}}}
     layout = {"height": height, "margin": {"l": 60, "r": 20, "t": 50, "b": 50}, "template": None,
               "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "uirevision": "keep",
               "font": {"family": FONT, "size": 13, "color": INK}, "hovermode": "closest",
               "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
               "xaxis": axis, "yaxis": axis}
     for name, value in changes.items():
-        layout[name] = layout.get(name, axis if "axis" in name else {}) | value if isinstance(value, dict) else value
+        layout[name] = _merged(layout.get(name, {}), value) if isinstance(value, dict) else value
     return layout
+
+
+def title_fonts(figure: go.Figure) -> None:
+    """Titles of subplots and their axes in the size of the text; make_subplots has its own idea."""
+    figure.update_annotations(font_size=13)
+    figure.update_xaxes(gridcolor=GRID, zeroline=False, title_font_size=13)
+    figure.update_yaxes(gridcolor=GRID, zeroline=False, title_font_size=13)
+
+
+def _merged(first: dict, second: dict) -> dict:
+    """Nested dictionaries united; the second one wins."""
+    return first | {name: _merged(first[name], value) if isinstance(value, dict) and isinstance(first.get(name), dict)
+                    else value for name, value in second.items()}

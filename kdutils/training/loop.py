@@ -73,7 +73,7 @@ class Task:
                                      f"members, got {tuple(outputs.shape)}.")
 
     def batch(self, position: Tensor) -> tuple[Tensor, Outputs | None, Tensor]:
-        """Inputs (M, B, c, h, w), teacher outputs {name: (M, B, ...)} and labels (M, B) at positions (M, B) of `train`."""
+        """Inputs (M, B, c, h, w), teacher outputs {name: (M, B, ...)}, labels (M, B) at positions (M, B) of `train`."""
         index = self.train.gather(1, position)
         labels = self.labels[index] if self.labels.ndim == 1 else self.labels.gather(1, index)
         teacher = self.teacher and {name: self._rows(outputs, index) for name, outputs in self.teacher.items()}
@@ -88,8 +88,8 @@ class Task:
 class Snapshot:
     """Where training stands.
 
-    step of steps; loss (M,): each member's mean since the last snapshot (NaN at step 0); seconds spent training, without
-    what the consumer did between snapshots; population: the live members, to be evaluated, not kept.
+    step of steps; loss (M,): each member's mean since the last snapshot (NaN at step 0); seconds spent training,
+    without what the consumer did between snapshots; population: the live members, to be evaluated, not kept.
     """
 
     step: int
