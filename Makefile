@@ -7,6 +7,7 @@ VENV   := .venv
 PYTHON := $(VENV)/bin/python
 READY  := $(VENV)/.installed
 EXTRAS := notebooks,test
+FIRST  := notebooks/00_start_here.ipynb
 LAB_ARGS ?=
 TEST_ARGS ?=
 
@@ -16,7 +17,7 @@ help:           ## show this list
 	@sed -n 's/^\([a-z]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
 
 lab: $(READY)   ## open the course in JupyterLab
-	$(VENV)/bin/jupyter lab --LabApp.extension_manager=readonly $(LAB_ARGS) notebooks/00_start_here.ipynb
+	$(VENV)/bin/jupyter lab --LabApp.extension_manager=readonly --LabApp.default_url=/lab/tree/$(FIRST) $(LAB_ARGS)
 
 test: $(READY)  ## everything: unit tests, notebooks, widgets in a real browser
 	$(PYTHON) -m pytest tests/unit tests/notebooks tests/browser $(TEST_ARGS)
