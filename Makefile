@@ -42,5 +42,5 @@ $(READY): pyproject.toml constraints.txt
 	fi; \
 	[ -x $(PYTHON) ] || { echo "The course needs Python 3.11, 3.12 or 3.13 with venv (on Debian: apt install python3-venv); none was found." >&2; exit 1; }
 	@echo "Installing the packages of constraints.txt (once; mostly the download of torch, a few minutes)."
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
+	$(PYTHON) -m pip install --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
 	@touch $(READY)
