@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 import pandas as pd
+from torch import Tensor
 
 from kdutils.errors import positive, whole
 from kdutils.experiments.common import HARD, Lab, cohort, distilled, teachers
@@ -26,6 +27,7 @@ class StartHere:
     def __post_init__(self):
         whole("seeds", self.seeds, 1)
         whole("transfer images", self.transfer, 1)
+        whole("steps", self.steps, 1)
         positive("temperature", self.temperature)
 
 
@@ -37,14 +39,15 @@ def run(params: StartHere, report: Callable[[str], None] = lambda line: None) ->
     start = time.perf_counter()
     lab = Lab.open("digits", params.seeds, params.seed, params.device)
     report(f"{params.seeds} teachers, then {2 * params.seeds} students on {params.transfer} images each")
+    transfer = lab.transfer(params.transfer)  # before the teachers: a wrong number is refused before any training
     logits = teachers(lab, lab.pool)
     rows = [{"method": "teacher", "temperature": None, "step": params.steps, "seed": seed, "accuracy": value}
             for seed, value in zip(lab.seeds, lab.accuracy(logits).tolist(), strict=True)]
-    rows += _student_rows(lab, logits, params)
+    rows += _student_rows(lab, logits, transfer, params)
     return Results(pd.DataFrame(rows), asdict(params), provenance(params.device, time.perf_counter() - start))
 
 
-def _student_rows(lab: Lab, logits, params: StartHere) -> Iterator[dict]:
-    students = cohort(lab, logits, lab.transfer(params.transfer), [HARD, distilled(params.temperature)])
+def _student_rows(lab: Lab, logits: Tensor, transfer: Tensor, params: StartHere) -> Iterator[dict]:
+    students = cohort(lab, logits, transfer, [HARD, distilled(params.temperature)])
     for snapshot in students.train(Recipe(steps=params.steps), every=max(1, params.steps // 30)):
         yield from students.rows({"accuracy": students.accuracy()}, step=snapshot.step)

@@ -1,0 +1,298 @@
+"""The experiments of notebooks 00 and 01: who is paired with whom, what is measured, and the verdicts at full scale."""
+
+import json
+import warnings
+
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from kdutils import claims, metrics
+from kdutils.experiments import common, dark_knowledge, start_here
+from kdutils.experiments.common import HARD, Lab, Setting, cohort, distilled, teachers
+from kdutils.experiments.dark_knowledge import DarkKnowledge
+from kdutils.experiments.start_here import StartHere
+from kdutils.networks import MLP, Population
+from kdutils.objectives import hard_labels
+from kdutils.results import Results
+from kdutils.training import Recipe, Task, fit
+
+SMALL = DarkKnowledge(seeds=2, transfer_sizes=(20, 30), temperatures=(1, 4), control_sizes=(20,), omitted=5,
+                      omitted_temperatures=(4,), steps=20)
+QUICK = Recipe(steps=20)
+
+
+@pytest.fixture(scope="module")
+def lab():
+    return Lab.open("digits", seeds=3, seed=5)
+
+
+@pytest.fixture(scope="module")
+def logits(lab):
+    """Quick teachers: one (S, N, 10) stack of logits."""
+    return teachers(lab, lab.pool, recipe=QUICK)
+
+
+@pytest.fixture
+def fast_teachers(monkeypatch):
+    """Experiments whose teachers train for a few steps only."""
+    monkeypatch.setattr(common.teachers, "__defaults__", (MLP(64, (8,), 10), QUICK))
+
+
+# The laboratory ---------------------------------------------------------------------------------------------------
+
+def test_each_seed_has_its_split_and_no_test_image_is_trained_on(lab):
+    assert lab.seeds == (5, 6, 7) and lab.pool.shape == (3, 1200) and lab.test.shape == (3, 597)
+    for pool, test, transfer in zip(lab.pool, lab.test, lab.transfer(40), strict=True):
+        assert not set(pool.tolist()) & set(test.tolist()) and set(transfer.tolist()) <= set(pool.tolist())
+    assert torch.equal(Lab.open("digits", seeds=2, seed=6).test, lab.test[1:]), "a seed's split is its own"
+
+
+def test_accuracy_is_measured_on_the_test_images_of_the_members_seed(lab):
+    target = torch.from_numpy(load_digits().target)
+    perfect = torch.nn.functional.one_hot(target, 10).float().repeat(6, 1, 1)
+    for m in range(6):  # members 0-2 are setting 0 with seeds 0-2; ruin each one's own test images by another share
+        perfect[m, lab.test[m % 3][: 100 * m]] = -perfect[m, lab.test[m % 3][: 100 * m]]
+        perfect[m, lab.pool[m % 3]] = 0
+    assert lab.accuracy(perfect).tolist() == pytest.approx([100 * (597 - 100 * m) / 597 for m in range(6)], abs=1e-3)
+
+
+def test_a_cohorts_arms_share_split_start_order_and_teacher(lab, logits):
+    students = cohort(lab, logits, lab.transfer(40), [HARD, distilled(1), distilled(8)])
+    assert len(students.population) == 9 and students.task.seeds == (5, 6, 7) * 3
+    assert students.task.teacher_of.tolist() == [0, 1, 2] * 3
+    for values in (*students.population.parameters.values(), students.task.train):
+        assert torch.equal(values[:3], values[3:6]) and torch.equal(values[:3], values[6:])
+    assert students.knobs["alpha"] == (0, 0, 0, 1, 1, 1, 1, 1, 1)
+    assert students.knobs["temperature"][3:] == (1, 1, 1, 8, 8, 8)
+
+
+def test_the_hard_label_arm_is_ordinary_training(lab, logits):
+    students = cohort(lab, logits, lab.transfer(40), [distilled(4), HARD])
+    for _ in students.train(QUICK):
+        pass
+    alone = Population(common.STUDENT, lab.seeds)
+    fit(alone, Task(lab.data.inputs, lab.data.labels, lab.transfer(40), lab.seeds), hard_labels, recipe=QUICK)
+    for name, values in students.population.parameters.items():
+        torch.testing.assert_close(values[3:], alone.parameters[name], atol=1e-4, rtol=1e-4)
+
+
+def test_an_arm_does_not_depend_on_the_others(lab, logits):
+    def trained(*settings):
+        students = cohort(lab, logits, lab.transfer(40), settings)
+        for _ in students.train(QUICK):
+            pass
+        return students.population.predict(lab.data.inputs)
+
+    together = trained(HARD, distilled(1), Setting("both", 4.0, alpha=0.5))
+    for arm, setting in enumerate((HARD, distilled(1), Setting("both", 4.0, alpha=0.5))):
+        torch.testing.assert_close(together[3 * arm:3 * arm + 3], trained(setting), atol=1e-4, rtol=1e-4)
+
+
+def test_rows_say_of_each_run_what_it_was(lab, logits):
+    students = cohort(lab, logits, lab.transfer(40), [HARD, distilled(4)])
+    for _ in students.train(QUICK):
+        pass
+    rows = students.rows({"accuracy": students.accuracy()}, transfer=40)
+    assert [(row["method"], row["temperature"], row["seed"]) for row in rows] == [
+        ("hard labels", None, 5), ("hard labels", None, 6), ("hard labels", None, 7),
+        ("distilled", 4.0, 5), ("distilled", 4.0, 6), ("distilled", 4.0, 7)]
+    target = torch.from_numpy(load_digits().target)
+    for m, row in enumerate(rows):
+        test = lab.test[m % 3]
+        right = students.population.member(m)(lab.data.inputs[test]).argmax(-1) == target[test]
+        assert row["accuracy"] == pytest.approx(100 * float(right.float().mean())) and row["transfer"] == 40
+    assert students.accuracy().shape == (2, 3)
+    assert students.accuracy().flatten().tolist() == pytest.approx(
+        lab.accuracy(students.population.predict(lab.data.inputs)).tolist())
+
+
+# Teachers ---------------------------------------------------------------------------------------------------------
+
+def test_teachers_are_paid_for_once_and_only_by_their_own_recipe(lab, logits, monkeypatch):
+    def forbidden(*_, **__):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(common, "steps", forbidden)
+    assert torch.equal(teachers(lab, lab.pool, recipe=QUICK), logits)
+    shuffled = lab.pool.flip(1)
+    for arguments in ((lab, lab.transfer(40)), (lab, shuffled), (Lab.open("digits", 3, 6), lab.pool)):
+        with pytest.raises(AssertionError, match="trained again"):
+            teachers(*arguments, recipe=QUICK)
+    for keywords in ({"recipe": Recipe(steps=21)}, {"recipe": QUICK, "spec": MLP(64, (128, 127), 10)}):
+        with pytest.raises(AssertionError, match="trained again"):
+            teachers(lab, lab.pool, **keywords)
+
+
+def test_a_teachers_logits_are_those_of_the_network_trained_alone(lab, logits):
+    alone = Population(common.TEACHER, [6])
+    fit(alone, Task(lab.data.inputs, lab.data.labels, lab.pool[1:2], [6]), hard_labels, recipe=QUICK)
+    torch.testing.assert_close(logits[1], alone.predict(lab.data.inputs)[0], atol=1e-3, rtol=1e-3)
+
+
+# Notebook 00 ------------------------------------------------------------------------------------------------------
+
+def test_start_here_gives_curves_of_both_methods_and_the_teacher(fast_teachers):
+    results = start_here.run(StartHere(seeds=2, transfer=30, steps=60))
+    table = results.table
+    assert set(table.method) == {"teacher", "hard labels", "distilled"} and set(table.seed) == {0, 1}
+    curve = table[(table.method == "distilled") & (table.seed == 1)]
+    assert curve.step.tolist() == list(range(0, 61, 2)) and table.accuracy.between(0, 100).all()
+    first = table[table.step == 0].pivot(index="seed", columns="method", values="accuracy")
+    assert (first["hard labels"] == first["distilled"]).all(), "pairs start from the same network"
+    assert results.params["transfer"] == 30 and results.complete
+    assert results.paired("accuracy", {"method": "distilled", "step": 60}, {"method": "hard labels", "step": 60}).n == 2
+    again = start_here.run(StartHere(seeds=2, transfer=30, steps=60))
+    assert again.table.equals(table), "the same parameters, the same numbers"
+
+
+# Notebook 01 ------------------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def small():
+    said = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(common.teachers, "__defaults__", (MLP(64, (8,), 10), QUICK))
+        return dark_knowledge.run(SMALL, said.append), said
+
+
+def test_dark_knowledge_measures_every_setting_once_per_seed(small):
+    table = small[0].table
+    settings = table.groupby(["part", "transfer", "method", "temperature"], dropna=False).seed.apply(sorted)
+    assert (settings.map(tuple) == (0, 1)).all()
+    sweep = {("sweep", n, method, t) for n in (20, 30)
+             for method, t in (("hard labels", None), ("distilled", 1.0), ("distilled", 4.0))}
+    named = {(part, n, method, None if t != t else t) for part, n, method, t in settings.index}
+    assert named >= sweep | {("teacher", 1200, "teacher", None), ("same labels", 20, "hard labels", None),
+                             ("same labels", 20, "distilled", 4.0)}
+    assert len(named) == 6 + 1 + 2 + 2 and {row[0] for row in named} == {"teacher", "sweep", "same labels", "omitted"}
+
+
+def test_the_control_differs_in_its_teacher_alone(small):
+    def accuracy(**setting):
+        return small[0].per_seed("accuracy", transfer=20, **setting).tolist()
+
+    assert accuracy(part="same labels", method="hard labels") == accuracy(part="sweep", method="hard labels")
+    assert accuracy(part="same labels", method="distilled") != accuracy(part="sweep", method="distilled", temperature=4)
+
+
+def test_the_omitted_digit_is_never_shown_and_its_recall_is_that_digits(monkeypatch):
+    shown, asked = [], []
+    real = dark_knowledge.cohort
+
+    def watched(lab, logits, transfer, *rest):
+        shown.append(set(lab.data.labels[transfer].flatten().tolist()))
+        return real(lab, logits, transfer, *rest)
+
+    monkeypatch.setattr(common.teachers, "__defaults__", (MLP(64, (8,), 10), QUICK))
+    monkeypatch.setattr(dark_knowledge, "cohort", watched)
+    recall = metrics.recall
+    monkeypatch.setattr(metrics, "recall", lambda z, y, label: asked.append(label) or recall(z, y, label))
+    dark_knowledge.run(SMALL)
+    everything = set(range(10))
+    assert shown == [everything] * 3 + [everything - {5}] and asked == [5, 5]
+
+
+def test_dark_knowledge_tells_what_it_does_and_is_recorded_whole(small, tmp_path):
+    results, said = small
+    assert len(said) == 5 and "2 teachers" in said[0] and "never see a 5" in said[-1]
+    results.save(tmp_path / "runs.json")
+    again = Results.load(tmp_path / "runs.json")
+    assert again.params == json.loads(json.dumps(results.params)) and again.complete
+    assert claims.table(again, claims.select())["part verdict"].tolist() == claims.table(
+        results, claims.select())["part verdict"].tolist()
+
+
+def test_an_interrupt_keeps_the_finished_groups(fast_teachers):
+    def stop_at_the_control(line):
+        if line.startswith("control"):
+            raise KeyboardInterrupt
+
+    results = dark_knowledge.run(SMALL, stop_at_the_control)
+    assert not results.complete and set(results.table.part) == {"teacher", "sweep"}
+    assert results.per_seed("accuracy", part="sweep", transfer=30, method="hard labels").size == 2
+
+
+@pytest.mark.parametrize("make, wrong, words", [
+    (DarkKnowledge, {"seeds": 0}, ("seeds", "0")), (DarkKnowledge, {"steps": 0}, ("steps", "0")),
+    (DarkKnowledge, {"hidden": 0}, ("hidden", "0")), (DarkKnowledge, {"omitted": 10}, ("omitted class", "10")),
+    (DarkKnowledge, {"temperatures": (1, 0)}, ("temperature", "0")),
+    (DarkKnowledge, {"omitted_temperatures": (-1,)}, ("temperature", "-1")),
+    (DarkKnowledge, {"control_temperature": 0.0}, ("temperature", "0.0")),
+    (StartHere, {"seeds": 0}, ("seeds", "0")), (StartHere, {"transfer": 0}, ("transfer images", "0")),
+    (StartHere, {"temperature": 0}, ("temperature", "0")), (StartHere, {"steps": 0}, ("steps", "0")),
+])
+def test_impossible_parameters_are_refused_at_once(make, wrong, words, refuses):
+    with refuses(*words):
+        make(**wrong)
+
+
+def test_more_transfer_images_than_there_are_is_refused_before_any_training(monkeypatch, tmp_path, refuses):
+    monkeypatch.setattr(common, "steps", lambda *_, **__: pytest.fail("trained before checking"))
+    monkeypatch.setenv("KDUTILS_CACHE", str(tmp_path))
+    for sizes in ({"transfer_sizes": (50, 1201)}, {"control_sizes": (1201,)}):
+        with refuses("transfer images", "1200", "1201"):
+            dark_knowledge.run(DarkKnowledge(seeds=1, **sizes))
+    with refuses("transfer images", "1200", "1300"):
+        start_here.run(StartHere(seeds=1, transfer=1300))
+
+
+# Regression at lecture scale --------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def lecture():
+    """The default experiment: 20 seeds, as notebook 01 runs it (about half a minute)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        return claims.measure("dark_knowledge", lambda line: None)
+
+
+def test_all_claims_of_notebook_01_are_seen(lecture):
+    table = claims.table(lecture, claims.of("dark_knowledge"))
+    assert table.set_index("says")["part verdict"].to_dict() == dict.fromkeys(table.says, claims.SEEN)
+    assert set(table.claim) == {"H1", "H2", "H3", "H4", "H5"} and (table.seeds == 20).all()
+
+
+SWEEP_50, SWEEP_100, ALL = ({"part": "sweep", "transfer": n} for n in (50, 100, 1200))
+OMITTED = {"part": "omitted"}
+HARD_LABELS, AT_1, AT_4, AT_32 = {"method": "hard labels"}, *({"method": "distilled", "temperature": t}
+                                                              for t in (1.0, 4.0, 32.0))
+
+
+@pytest.mark.parametrize("metric, setting, low, high", [
+    ("accuracy", {"part": "teacher"}, 96.6, 97.4),
+    ("accuracy", SWEEP_50 | HARD_LABELS, 83.0, 84.9),
+    ("accuracy", SWEEP_50 | AT_1, 85.9, 88.1),
+    ("accuracy", SWEEP_50 | AT_4, 92.3, 93.7),
+    ("accuracy", SWEEP_100 | HARD_LABELS, 88.4, 89.9),
+    ("accuracy", SWEEP_100 | AT_4, 94.1, 94.9),
+    ("accuracy", ALL | HARD_LABELS, 95.8, 96.7),
+    ("accuracy", ALL | AT_32, 94.5, 95.6),
+    ("accuracy", {"part": "same labels", "transfer": 50} | AT_4, 82.9, 84.8),
+    ("recall", OMITTED | HARD_LABELS, -0.1, 0.1),
+    ("recall", OMITTED | AT_4, 72.4, 81.1),
+    ("corrected_recall", OMITTED | HARD_LABELS, 26.3, 35.5),
+    ("corrected_recall", OMITTED | AT_4, 93.0, 96.6),
+    ("corrected_accuracy", OMITTED | AT_4, 94.7, 95.5),
+])
+def test_means_lie_in_the_intervals_measured_when_the_course_was_made(lecture, metric, setting, low, high):
+    """Bands are the 95% intervals over 20 seeds on a CPU: other rounding moves single runs, not the mean over seeds."""
+    assert low <= lecture.mean(metric, **setting).mean <= high
+
+
+@pytest.mark.parametrize("this, minus, low, high", [
+    (SWEEP_50 | AT_4, SWEEP_50 | HARD_LABELS, 8.3, 9.8),
+    (SWEEP_100 | AT_4, SWEEP_100 | HARD_LABELS, 4.6, 6.2),
+    (SWEEP_100 | AT_4, SWEEP_100 | AT_1, 2.8, 3.9),
+    (ALL | AT_4, ALL | HARD_LABELS, -1.1, -0.5),
+    (ALL | AT_1, ALL | HARD_LABELS, -0.25, 0.1),
+])
+def test_paired_gains_lie_in_their_intervals(lecture, this, minus, low, high):
+    assert low <= lecture.paired("accuracy", this, minus).mean <= high
+
+
+def test_pairing_is_what_makes_the_gains_clear(lecture):
+    """Seeds of hard and distilled students rise and fall together: the paired interval is the narrower one."""
+    paired = lecture.paired("accuracy", ALL | AT_1, ALL | HARD_LABELS)
+    alone = lecture.mean("accuracy", **ALL, **AT_1)
+    assert paired.high - paired.low < 0.6 * (alone.high - alone.low)
