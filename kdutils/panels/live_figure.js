@@ -189,9 +189,12 @@ async function render({ model, el }) {
     show(message, buffers[0], message.number);
   }
 
-  // Sliders of ipywidgets have no name that a screen reader could say, and logarithmic ones tell it their exponent.
-  function nameSliders() {
-    for (const slider of el.closest(".kd-panel")?.querySelectorAll(".widget-slider") ?? []) {
+  // What ipywidgets leaves unsaid to a screen reader: a slider's name, the words for its value. A button's icon is a
+  // letter of a private alphabet, and no part of its name.
+  function nameControls() {
+    const card = el.closest(".kd-panel") ?? el;
+    for (const icon of card.querySelectorAll("button i")) icon.setAttribute("aria-hidden", "true");
+    for (const slider of card.querySelectorAll(".widget-slider")) {
       const [handle, readout] = [slider.querySelector("[role=slider]"), slider.querySelector(".widget-readout")];
       if (!handle || !readout || handle.hasAttribute("aria-label")) continue;
       handle.setAttribute("aria-label", slider.querySelector("label").textContent);
@@ -222,7 +225,7 @@ async function render({ model, el }) {
     if (closed.signal.aborted) return;
     Plotly = library;
     plot.textContent = "";
-    nameSliders();
+    nameControls();
     const first = structuredClone(model.get("first"));
     if (first?.spec) show(first, model.get("numbers"), HERE);
     model.send({ kind: "opened" });

@@ -21,7 +21,6 @@ SHADE_MARKERS = ("circle", "square", "triangle-up")
 GREYS = [[0.0, "#ffffff"], [1.0, "#202020"]]
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
-INK, GRID = "#4d4d4d", "rgba(128,128,128,0.25)"
 
 
 def translucent(colour: str, opacity: float = 0.18) -> str:
@@ -31,12 +30,13 @@ def translucent(colour: str, opacity: float = 0.18) -> str:
 
 
 def base_layout(height: int = 380, **changes) -> dict:
-    """The layout every figure starts from; no template, so that a figure is a few kB."""
-    axis = {"gridcolor": GRID, "zeroline": False, "linecolor": GRID, "ticks": "outside", "tickcolor": GRID,
-            "title": {"font": {"size": 13}}}
+    """The layout every figure starts from; no template, so that a figure is a few kB.
+
+    No colours of text, grid and paper: a live figure takes them from JupyterLab's theme, a static one is ink on white.
+    """
+    axis = {"zeroline": False, "ticks": "outside", "title": {"font": {"size": 13}}}
     layout = {"height": height, "margin": {"l": 60, "r": 20, "t": 50, "b": 50}, "template": None,
-              "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "uirevision": "keep",
-              "font": {"family": FONT, "size": 13, "color": INK}, "hovermode": "closest",
+              "uirevision": "keep", "font": {"family": FONT, "size": 13}, "hovermode": "closest",
               "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
               "xaxis": axis, "yaxis": axis}
     for name, value in changes.items():
@@ -47,8 +47,8 @@ def base_layout(height: int = 380, **changes) -> dict:
 def title_fonts(figure: go.Figure) -> None:
     """Titles of subplots and their axes in the size of the text; make_subplots has its own idea."""
     figure.update_annotations(font_size=13)
-    figure.update_xaxes(gridcolor=GRID, zeroline=False, title_font_size=13)
-    figure.update_yaxes(gridcolor=GRID, zeroline=False, title_font_size=13)
+    figure.update_xaxes(zeroline=False, title_font_size=13)
+    figure.update_yaxes(zeroline=False, title_font_size=13)
 
 
 def _merged(first: dict, second: dict) -> dict:

@@ -433,7 +433,7 @@ def test_pace_and_full_speed():
     panel.train(fast=True)
     assert panel.wait(5)
     panel.train()
-    until(lambda: panel.points == 1)
+    until(lambda: panel.points >= 1)
     panel.pause()                               # in the middle of a wait of ten seconds
     panel.train()
     panel.full_speed = True                     # and again
