@@ -212,11 +212,10 @@ async function render({ model, el }) {
   const again = () => { if (picture.data && due === null) { due = HERE; draw(); } };
   const theme = new MutationObserver(again);
   theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name"] });
-  let width = 0;
+  // Also after a drawing while the cell was out of sight, which has no width.
   const size = new ResizeObserver(([entry]) => {
-    const now = Math.round(entry.contentRect.width);
-    if (now && width && now !== width && plot.dataset.points) Plotly.Plots.resize(plot);
-    width = now;
+    const { width } = entry.contentRect;
+    if (width && plot.dataset.points && Math.abs(plot._fullLayout.width - width) > 1) Plotly.Plots.resize(plot);
   });
   size.observe(el);
   model.on("msg:custom", listen);

@@ -1,0 +1,273 @@
+"""Panels in a real JupyterLab: two live figures, sliders by keyboard, training, pausing, reloading, zooming."""
+
+import json
+import re
+import statistics
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+SETUP = '''
+import math, time
+from types import SimpleNamespace
+import plotly.graph_objects as go
+from kdutils.panels.base import Control, Panel
+from kdutils.panels.trainer import TrainingPanel
+'''
+
+FORMULA = '''
+class Formula(Panel):
+    title = "Formula"
+    controls = (Control("temperature", "Temperature", "log", low=0.5, high=50.0, default=4.0),)
+    presets = {"Hot": {"temperature": 50.0}}
+    def build_figure(self):
+        figure = go.Figure(go.Bar(uid="p", x=list("abcde")))
+        return figure.update_layout(height=240, yaxis={"range": [0, 1]})
+    def draw(self, changed):
+        e = [math.exp(-i / self.values["temperature"]) for i in range(5)]
+        self.chart.set("p", y=[v / sum(e) for v in e])
+        self.chart.layout({"title": {"text": f"T = {self.values['temperature']:g}"}})
+    def reading(self):
+        first = self.chart.points("p")["y"][0]
+        return f"At temperature {self.values['temperature']:g} the first class has {first:.2f}."
+formula = Formula()
+formula
+'''
+
+TRAINING = '''
+class Fake(TrainingPanel):
+    title = "Fake training"
+    controls = (Control("target", "Target", low=0, high=10, default=5),)
+    steps, heard = 2000, []
+    def build_figure(self):
+        figure = go.Figure([go.Scatter(uid="loss", mode="lines"), go.Heatmap(uid="map", xaxis="x2", yaxis="y2"),
+                            go.Scatter(uid="band", mode="lines")])
+        return figure.update_layout(height=300, xaxis={"domain": [0, 0.6]}, xaxis2={"domain": [0.7, 1], "anchor": "y2"},
+                                    yaxis2={"anchor": "x2"})
+    def draw(self, changed):
+        self.heard.append(time.time())
+        self.chart.set("map", x=[0, 1, 0, 1], y=[0, 0, 1, 1], z=[0, 1, 2, self.values["target"]])
+        self.chart.set("band", x=[0, 0, math.nan, 9, 9], y=[0, 1, math.nan, 0, 1])
+    def reading(self):
+        return f"{len(self.chart.points('loss')['y'])} points."
+    def start(self):
+        for step in range(self.steps + 1):
+            yield SimpleNamespace(step=step, steps=self.steps)
+    def observe(self, snapshot):
+        self.chart.append("loss", snapshot.step, math.exp(-snapshot.step / 500) * (1 + self.values["target"]))
+fake = Fake()
+fake
+'''
+
+
+def panel(page, title: str):
+    return page.locator(".kd-panel", has=page.get_by_role("heading", name=title, exact=True))
+
+
+def plot(page, title: str):
+    return panel(page, title).locator(".kd-plot")
+
+
+def points(page, title: str) -> list[int]:
+    """Points on the screen, per trace."""
+    return [int(n) for n in plot(page, title).get_attribute("data-points").split(",")]
+
+
+def wait_for(condition, timeout=15.0, what="it"):
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.02)
+    pytest.fail(f"{what} did not happen within {timeout:g} s")
+
+
+def press(page, title: str, name: str) -> None:
+    panel(page, title).get_by_role("button", name=name, exact=True).click()
+
+
+@pytest.fixture
+def page(lab, notebook):
+    """A notebook with a formula panel and a training panel, run; no console error, no foreign request at the end."""
+    notebook.open(lab.write("panels.ipynb", SETUP, FORMULA, TRAINING))
+    notebook.run_all()
+    for title in ("Formula", "Fake training"):
+        expect(plot(notebook.page, title)).to_have_attribute("data-seq", re.compile(r"\d+"), timeout=60_000)
+    yield notebook.page
+    notebook.check()
+
+
+def test_a_slider_by_keyboard_changes_the_figure(page):
+    figure = plot(page, "Formula")
+    before = figure.get_attribute("data-last")
+    slider = panel(page, "Formula").get_by_role("slider", name="Temperature")
+    expect(slider).to_have_attribute("aria-valuetext", "4")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    expect(slider).to_have_attribute("aria-valuetext", "4.5")
+    expect(figure).not_to_have_attribute("data-last", before)
+    expect(figure).to_have_attribute("aria-label", re.compile(r"At temperature 4\.5 the first class has 0\.\d\d\."))
+    expect(panel(page, "Formula").locator(".kd-reading")).to_have_text(re.compile(r"At temperature 4\.5"))
+    expect(figure.locator(".gtitle")).to_have_text("T = 4.5")
+    press(page, "Formula", "Hot")
+    expect(slider).to_have_attribute("aria-valuetext", "50")
+    expect(figure.locator(".gtitle")).to_have_text("T = 50")
+    press(page, "Formula", "Reset")
+    expect(figure).to_have_attribute("data-last", before)
+
+
+def test_train_pause_step_stop_and_reload(page):
+    title, status = "Fake training", panel(page, "Fake training").get_by_role("status")
+    expect(status).to_have_text("Ready: Train starts a run.")
+    press(page, title, "Train")
+    wait_for(lambda: points(page, title)[0] > 20, what="streaming")
+    expect(status).to_have_text(re.compile(r"Training at step \d+ of 2000, about .+ left\."))
+
+    start = time.monotonic()
+    press(page, title, "Pause")
+    expect(status).to_have_text(re.compile("Paused at step"))
+    page.wait_for_timeout(300)      # the frame under way
+    frozen = points(page, title)[0]
+    assert time.monotonic() - start < 3
+    page.wait_for_timeout(600)
+    assert points(page, title)[0] == frozen
+    assert f"Paused at step {frozen - 1} of" in status.text_content()       # all of it is on the screen
+
+    press(page, title, "Step")
+    wait_for(lambda: points(page, title)[0] == frozen + 1, what="a step")
+    slider = panel(page, title).get_by_role("slider", name="Target")
+    last = plot(page, title).get_attribute("data-last")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(500)
+    assert points(page, title)[0] == frozen + 1 and last == plot(page, title).get_attribute("data-last")
+
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    page.reload()
+    expect(plot(page, title)).to_have_attribute("data-seq", re.compile(r"\d+"), timeout=60_000)
+    assert points(page, title) == [frozen + 1, 4, 5]
+    assert len(page.locator(".kd-panel").all()) == 2
+
+    press(page, title, "Train")
+    wait_for(lambda: points(page, title)[0] > frozen + 10, what="going on after the reload")
+    panel(page, title).get_by_label("Full speed").check()
+    expect(status).to_have_text(re.compile(r"Done: 2000 steps in .+ s\. Train starts afresh\."), timeout=30_000)
+    wait_for(lambda: points(page, title)[0] == 2001, what="the last frame")
+    press(page, title, "Train")
+    press(page, title, "Stop")
+    expect(status).to_have_text(re.compile("Stopped|Done"))
+    press(page, title, "Reset")
+    wait_for(lambda: points(page, title)[0] == 0, what="reset")
+
+
+def test_plotly_is_loaded_once_and_no_message_carries_it_again(lab, notebook):
+    frames = []
+    notebook.page.on("websocket", lambda socket: socket.on("framereceived", lambda data: frames.append(len(data))))
+    notebook.page.add_init_script("""
+        const create = URL.createObjectURL;
+        URL.createObjectURL = (blob) => {
+          if (blob.size > 1e6) (window.large ??= []).push(blob.size);
+          return create.call(URL, blob);
+        };""")
+    notebook.open(lab.write("twice.ipynb", SETUP, FORMULA, TRAINING, "formula"))
+    notebook.run_all()
+    notebook.page.wait_for_function("() => document.querySelectorAll('.kd-plot[data-seq]').length === 3",
+                                    timeout=60_000)
+    assert len(notebook.page.evaluate("() => window.large")) == 1       # parsed once, for three views
+    large = [size for size in frames if size > 500_000]
+    assert len(large) == 1 and large[0] < 2_500_000
+    press_all = panel(notebook.page, "Formula")
+    press_all.first.get_by_role("button", name="Hot").click()           # both views of one panel follow
+    for view in press_all.locator(".kd-plot").all():
+        expect(view).to_have_attribute("aria-label", re.compile("At temperature 50"))
+    notebook.check()
+
+
+def test_figures_show_while_later_cells_run(lab, notebook):
+    notebook.open(lab.write("busy.ipynb", SETUP, FORMULA, "time.sleep(5)"))
+    notebook.run_all()
+    expect(plot(notebook.page, "Formula")).to_have_attribute("data-points", "5", timeout=60_000)
+    assert plot(notebook.page, "Formula").get_attribute("data-seq") is None     # the kernel has not answered yet
+    expect(notebook.page.get_by_text("Waiting for the kernel")).to_be_visible(timeout=4_000)
+    expect(plot(notebook.page, "Formula")).to_have_attribute("data-seq", re.compile(r"\d+"), timeout=10_000)
+    expect(notebook.page.get_by_text("Waiting for the kernel")).to_be_hidden()
+    notebook.check()
+
+
+def test_zoom_and_theme_survive_streaming(page):
+    title = "Fake training"
+    press(page, title, "Train")
+    wait_for(lambda: points(page, title)[0] > 20)
+    area = plot(page, title).locator(".nsewdrag.drag").first.bounding_box()
+    page.mouse.move(area["x"] + 40, area["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(area["x"] + 160, area["y"] + 140, steps=12)
+    n = points(page, title)[0]
+    page.wait_for_timeout(400)
+    page.mouse.up()
+    ranges = "gd => JSON.stringify([gd.layout.xaxis.range, gd._fullLayout.xaxis.range])"
+    zoomed = json.loads(plot(page, title).evaluate(ranges))[1]
+    wait_for(lambda: points(page, title)[0] > n + 60, what="streaming after a zoom")
+    assert json.loads(plot(page, title).evaluate(ranges))[1] == pytest.approx(zoomed)
+
+    ink = plot(page, title).evaluate("gd => gd._fullLayout.font.color")
+    page.evaluate("() => { window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'}); }")
+    wait_for(lambda: plot(page, title).evaluate("gd => gd._fullLayout.font.color") != ink, what="the dark theme")
+    page.evaluate("() => { window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'}); }")
+    wait_for(lambda: plot(page, title).evaluate("gd => gd._fullLayout.font.color") == ink, what="the light theme")
+    press(page, title, "Stop")
+
+
+def test_a_figure_follows_the_width_of_its_cell_even_when_drawn_out_of_sight(page):
+    title = "Fake training"
+
+    def width() -> float:
+        return plot(page, title).evaluate("gd => gd._fullLayout.width")
+
+    page.set_viewport_size({"width": 640, "height": 900})
+    wait_for(lambda: 300 < width() < 640, what="a narrow figure")
+    page.add_style_tag(content=".out-of-sight .kd-plot { display: none }")
+    page.evaluate("() => document.body.classList.add('out-of-sight')")
+    press(page, title, "Train")
+    wait_for(lambda: points(page, title)[0] > 20)
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.evaluate("() => document.body.classList.remove('out-of-sight')")
+    wait_for(lambda: width() > 900, what="a wide figure")
+    press(page, title, "Stop")
+    wait_for(lambda: width() > 900, what="still a wide figure")
+
+
+def test_sliders_answer_while_training_at_full_speed(page):
+    """Slider to kernel: both are on this machine, so their clocks are one."""
+    title = "Fake training"
+    page.evaluate("""() => {
+        window.moved = [];
+        document.addEventListener('keydown', () => moved.push(Date.now()), true); }""")
+    panel(page, title).get_by_label("Full speed").check()
+    page.evaluate("() => { window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute("
+                  "{code: 'Fake.steps = 10_000_000; Fake.heard.clear()'}); }")
+    press(page, title, "Train")
+    wait_for(lambda: points(page, title)[0] > 50)
+    slider = panel(page, title).get_by_role("slider", name="Target")
+    slider.focus()
+    for move in range(20):
+        page.keyboard.press("ArrowRight" if move % 10 < 5 else "ArrowLeft")
+        page.wait_for_timeout(120)
+    start = time.monotonic()
+    press(page, title, "Stop")
+    expect(panel(page, title).get_by_role("status")).to_have_text(re.compile("Stopped"))
+    stopped = time.monotonic() - start
+    heard = page.evaluate("""async () => {
+        const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+        let text = "";
+        const future = kernel.requestExecute({code: "print(*Fake.heard)"});
+        future.onIOPub = (message) => { if (message.content.text) text += message.content.text; };
+        await future.done;
+        return text; }""")
+    heard = [1000 * float(at) for at in heard.split()]
+    moved = page.evaluate("() => window.moved")
+    delays = [min((at - key for at in heard if at >= key - 1), default=9999) for key in moved]
+    print(f"slider to draw: median {statistics.median(delays):.0f} ms, max {max(delays):.0f} ms; stop {stopped:.2f} s")
+    assert statistics.median(delays) < 100      # the aim is 30 ms, measured 18; a busy machine gets some room
+    assert stopped < 2
