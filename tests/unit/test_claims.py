@@ -59,7 +59,7 @@ def test_one_seed_is_too_noisy_and_no_run_is_not_measured():
 def made_claim(*values_and_ranges):
     parts = tuple(Part(f"part {i}", lambda results, values=values: interval(values), *range_)
                   for i, (values, range_) in enumerate(values_and_ranges))
-    return Claim("X", "nobody", "made up", "dark_knowledge", parts)
+    return Claim("X", "nobody", "made up", "dark_knowledge", parts, paper="", why="")
 
 
 def test_a_claim_is_as_good_as_its_weakest_part():

@@ -11,8 +11,10 @@ import torch
 from click.testing import CliRunner
 
 from kdutils import cache, claims, cli, datasets
-from kdutils.course import doctor, runner
+from kdutils.course import doctor
 from kdutils.results import Results
+
+runner = pytest.importorskip("kdutils.course.runner", reason="needs the notebook packages", exc_type=ImportError)
 
 
 @pytest.fixture(autouse=True)
@@ -88,8 +90,8 @@ def test_claims_show_verdict_effect_interval_seeds_device_and_date(monkeypatch):
     """One claim on made-up runs: a gain of 4 to 6 points over three seeds, and one part that was never measured."""
     part = claims.Part("gain", lambda results: results.paired("accuracy", {"method": "kd"}, {"method": "hard"}), low=1)
     lost = claims.Part("lost", lambda results: results.mean("accuracy", method="gone"))
-    monkeypatch.setattr(claims, "CLAIMS", {"X1": claims.Claim("X1", "a paper", "It helps.", "made_up", (part,)),
-                                           "X2": claims.Claim("X2", "a paper", "It is lost.", "made_up", (lost,))})
+    monkeypatch.setattr(claims, "CLAIMS", {"X1": claims.Claim("X1", "a paper", "It helps.", "made_up", (part,), "", ""),
+                                           "X2": claims.Claim("X2", "a paper", "It is lost.", "made_up", (lost,), "", "")})
     table = pd.DataFrame([{"method": method, "seed": seed, "accuracy": 80 + gain * (method == "kd")}
                           for seed, gain in enumerate([4, 5, 6]) for method in ("kd", "hard")])
     monkeypatch.setattr(claims, "recorded", lambda _: Results(table, {}, {"device": "a CPU", "date": "2026-01-02"}))
