@@ -10,7 +10,13 @@ from kdutils.course import doctor
 from kdutils.course.doctor import Check
 
 
-def test_the_report_covers_what_breaks_and_this_machine_has_the_essentials():
+@pytest.fixture
+def notebook_packages():
+    """Skips on a bare machine, where the core is installed alone and the doctor complains with reason."""
+    pytest.importorskip("jupyterlab", reason="needs the notebook packages")
+
+
+def test_the_report_covers_what_breaks_and_this_machine_has_the_essentials(notebook_packages):
     checks = doctor.report()
     by_name = {check.name: check for check in checks}
     assert {"Python", "torch", "GPU", "threads", "data: digits", "cache", "notebook packages", "front end: plotly",
@@ -93,7 +99,7 @@ def test_cache(monkeypatch, tmp_path):
     assert check.status == "fail" and "KDUTILS_CACHE" in check.remedy
 
 
-def test_notebook_packages(monkeypatch):
+def test_widgets(monkeypatch, notebook_packages):
     real = doctor._version
     monkeypatch.setattr(doctor, "_version", lambda name: "7.0.1" if name == "ipykernel" else real(name))
     assert doctor.widgets().status == "fail"
@@ -101,7 +107,7 @@ def test_notebook_packages(monkeypatch):
     assert "plotly absent" in doctor.widgets().found and doctor.widgets().status == "fail"
 
 
-def test_front_ends(tmp_path):
+def test_front_ends(tmp_path, notebook_packages):
     """A stale copy in the first folder hides the good one; an empty set of folders has none."""
     here = {check.name: check for check in doctor.front_ends()}
     assert all(check.status == "ok" for check in here.values()), here

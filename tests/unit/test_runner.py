@@ -1,12 +1,14 @@
 """`kdutils run` on tiny notebooks: a good one passes, and each way of failing unseen is found and named."""
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from kdutils.course import runner
-from kdutils.course.scan import scan
 from kdutils.errors import ParameterError
+
+nbformat = pytest.importorskip("nbformat", reason="needs the notebook packages")
+runner = pytest.importorskip("kdutils.course.runner", reason="needs the notebook packages", exc_type=ImportError)
+scan = pytest.importorskip("kdutils.course.scan").scan
+new_code_cell, new_markdown_cell, new_notebook = (
+    nbformat.v4.new_code_cell, nbformat.v4.new_markdown_cell, nbformat.v4.new_notebook)
 
 SETUP = "from kdutils.course.session import finish, record, setup\nsession = setup(profile, seed)"
 
