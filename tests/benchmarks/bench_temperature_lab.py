@@ -1,0 +1,158 @@
+"""How the temperature lab feels: a real browser, a real kernel, students training at full speed beside it.
+
+    make bench, or: python -m pytest -s tests/benchmarks/bench_temperature_lab.py
+
+Clocks: the browser's and the kernel's are the same machine's. A key press is timed in the page, before anything else
+sees it; its arrival where the panel's control changed. Prints a table and writes results/temperature_lab.json.
+The figures are wall clock: run it on a machine that does nothing else, and look at the medians.
+"""
+
+import gc
+import importlib.util
+import json
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from kdutils.cache import write_whole
+from kdutils.results import provenance
+
+_path = Path(__file__).parents[1] / "browser" / "conftest.py"
+_spec = importlib.util.spec_from_file_location("browser_harness", _path)
+harness = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(harness)
+lab, browser, notebook = harness.lab, harness.browser, harness.notebook  # pytest fixtures
+
+PRESSES, PAUSES, RELEASES = 40, 10, 10
+PROMISED_MS = {"slider to kernel, median": 30, "slider to kernel, p95": 100, "Pause, worst": 200,
+               "first frame after Train, median": 300, "T released to the answer, median": 1500}
+
+TIMED = """
+import json, time, torch
+torch.set_num_threads(1)
+from kdutils.panels.temperature_lab import TemperatureLab
+
+class Timed(TemperatureLab):
+    times = []
+    def _moved(self, control, change):
+        self.times.append(("moved", 1000 * time.time()))
+        super()._moved(control, change)
+    def _park(self):
+        super()._park()
+        if self._parked:
+            self.times.append(("parked", 1000 * time.time()))
+"""
+LISTEN = """() => {
+  window.kd = {keys: [], clicks: [], drawn: [], done: []};
+  document.addEventListener('keydown', () => window.kd.keys.push(Date.now()), true);
+  document.addEventListener('click', () => window.kd.clicks.push(Date.now()), true);
+  const look = (of, note) => new MutationObserver(note).observe(document.querySelector(of),
+    {attributes: true, childList: true, characterData: true, subtree: true});
+  look('.kd-plot', () => window.kd.drawn.push([Date.now(), document.querySelector('.kd-plot').dataset.points]));
+  look('.kd-status', () => window.kd.done.push([Date.now(), document.querySelector('.kd-status').textContent]));
+}"""
+
+
+@pytest.fixture(scope="module")
+def found():
+    """What was measured; printed and written when the file is through."""
+    table: dict[str, float] = {}
+    yield table
+    wide = max(map(len, table), default=0)
+    print()
+    for name, value in table.items():
+        promise = PROMISED_MS.get(name)
+        print(f"{name:{wide}}  {value:10.1f}" + (f"   promised: {promise}" if promise else ""))
+    out = Path(__file__).parent / "results" / "temperature_lab.json"
+    text = json.dumps({"figures": {name: round(value, 1) for name, value in table.items()}, "promised": PROMISED_MS,
+                       "cores": os.cpu_count(), "provenance": provenance("cpu", 0)}, indent=1)
+    write_whole(out, lambda target: target.write_text(text + "\n"))
+
+
+def opened(lab, notebook, name: str, how: str):
+    """The panel on a page, with ears for keys, clicks, frames and status lines."""
+    notebook.open(lab.write(name, TIMED, f"panel = Timed({how})\npanel"))
+    notebook.run_all()
+    notebook.page.wait_for_selector(".kd-plot[data-points]", timeout=120_000)
+    notebook.idle()
+    notebook.page.evaluate(LISTEN)
+    return notebook.page
+
+
+def heard(notebook, lab, kind: str) -> list[float]:
+    """Times, in ms, that the kernel wrote down."""
+    notebook.page.evaluate(
+        "code => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({code}).done",
+        "json.dump(Timed.times, open('times.json', 'w'))")
+    return [at for what, at in json.loads((lab.folder / "times.json").read_text()) if what == kind]
+
+
+def press(page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def test_controls_answer_while_students_train(lab, notebook, found):
+    page = opened(lab, notebook, "busy.ipynb", "steps=200_000, full_speed=True")
+    press(page, "Train")
+    page.wait_for_timeout(1500)
+    page.get_by_role("slider", name="Temperature T").focus()
+    for number in range(PRESSES):
+        page.keyboard.press("ArrowRight" if number % 2 else "ArrowLeft")
+        page.wait_for_timeout(60 + 7 * (number % 5))
+    page.wait_for_timeout(500)
+    delays = np.subtract(heard(notebook, lab, "moved"), page.evaluate("() => window.kd.keys"))
+    found["slider to kernel, median"] = float(np.median(delays))
+    found["slider to kernel, p95"] = float(np.percentile(delays, 95))
+    clicks = len(page.evaluate("() => window.kd.clicks"))
+    for _ in range(PAUSES):
+        press(page, "Pause")
+        page.wait_for_timeout(400)
+        press(page, "Train")
+        page.wait_for_timeout(200)
+    pressed = page.evaluate("() => window.kd.clicks")[clicks::2]
+    pauses = np.subtract(heard(notebook, lab, "parked")[:PAUSES], pressed)
+    found["Pause, median"], found["Pause, worst"] = float(np.median(pauses)), float(pauses.max())
+    press(page, "Stop")
+
+
+def test_the_answer_comes_at_once(lab, notebook, found):
+    page = opened(lab, notebook, "answers.ipynb", "full_speed=True")
+    slider, status = page.get_by_role("slider", name="Temperature T"), page.locator(".kd-status")
+    first, answers = [], []
+    for number in range(RELEASES):
+        slider.focus()
+        page.keyboard.press("ArrowRight" if number % 2 else "ArrowLeft")
+        released = page.evaluate("() => window.kd.keys.at(-1)")
+        page.wait_for_function("t => window.kd.done.some(([at, text]) => at > t && text.startsWith('Done'))",
+                               arg=released)
+        answers.append(min(at for at, text in page.evaluate("() => window.kd.done")
+                           if at > released and text.startswith("Done")) - released)
+        press(page, "Train")
+        clicked = page.evaluate("() => window.kd.clicks.at(-1)")
+        page.wait_for_function("t => window.kd.done.some(([at, text]) => at > t && text.startsWith('Done'))",
+                               arg=clicked)
+        first.append(min(at for at, _ in page.evaluate("() => window.kd.drawn") if at > clicked) - clicked)
+    assert status.text_content().startswith("Done")
+    found["first frame after Train, median"], found["first frame after Train, worst"] = np.median(first), max(first)
+    found["T released to the answer, median"], found["T released to the answer, worst"] = (
+        np.median(answers), max(answers))
+
+
+def test_memory_is_flat(found):
+    from kdutils.panels.temperature_lab import TemperatureLab
+
+    before, panel, process = threading.active_count(), TemperatureLab(), psutil.Process()
+    size = []
+    for _ in range(120):
+        panel.train()
+        panel.wait(0.02)
+        panel.stop()
+        gc.collect()
+        size.append(process.memory_info().rss / 2**20)
+    found["MB after 20 Train/Stop cycles"], found["MB after 120"] = size[19], size[-1]
+    found["threads left"] = threading.active_count() - before
+    assert found["threads left"] <= 1
