@@ -41,7 +41,7 @@ def interval(values: Sequence[float], level: float = 0.95) -> Effect:
     mean, n = values.mean(), len(values)
     if n < 2:
         return Effect(mean, np.nan, np.nan, n)
-    half = stats.t.ppf((1 + level) / 2, n - 1) * stats.sem(values)
+    half = stats.t.ppf((1 + level) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n)
     return Effect(mean, mean - half, mean + half, n)
 
 

@@ -1,8 +1,8 @@
 """Data sets as tensors, and the transformations the papers need, as functions of a data set."""
 
-from kdutils.datasets.base import Dataset, Split
+from kdutils.datasets.base import Dataset, Split, take
 from kdutils.datasets.catalog import CARDS, Card, available, get, load, root
 from kdutils.datasets.transforms import label_noise, split, superclasses, transfer_set, without_class
 
 __all__ = ["CARDS", "Card", "Dataset", "Split", "available", "get", "label_noise", "load", "root", "split",
-           "superclasses", "transfer_set", "without_class"]
+           "superclasses", "take", "transfer_set", "without_class"]

@@ -73,3 +73,8 @@ class Split:
 
     pool: Tensor
     test: Tensor
+
+
+def take(values: Tensor, index: Tensor) -> Tensor:
+    """values[index] by index_select, several times faster on a CPU: (N, ...), (M, B) -> (M, B, ...)."""
+    return values.index_select(0, index.flatten()).unflatten(0, index.shape)

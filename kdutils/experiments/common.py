@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kdutils import cache, metrics
-from kdutils.datasets import Dataset, load, split, transfer_set
+from kdutils.datasets import Dataset, load, split, take, transfer_set
 from kdutils.errors import whole
 from kdutils.networks import MLP, Population, Specification
 from kdutils.objectives import distillation, hard_labels
@@ -99,7 +99,7 @@ class Cohort:
     def test_logits(self) -> tuple[Tensor, Tensor]:
         """Logits (M, Q, C) and labels (M, Q) of each member's test images."""
         test = self.lab.test.repeat(len(self.settings), 1)
-        return self.population.predict(self.lab.data.inputs[test]), self.lab.data.labels[test]
+        return self.population.predict(take(self.lab.data.inputs, test)), self.lab.data.labels[test]
 
     def accuracy(self) -> Tensor:
         """Test accuracy in percent: (settings, seeds)."""

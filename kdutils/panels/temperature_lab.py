@@ -36,6 +36,7 @@ class TemperatureLab(TrainingPanel):
 
     T and alpha act at once, also while students train; a new number of images starts new students. Letting go of a
     control when nothing trains runs to the answer at full speed, and every complete run adds a point on the right.
+    Letting go again before that answer is there starts it anew: it would belong to no single setting.
     """
 
     title = "Temperature lab"
@@ -49,6 +50,7 @@ class TemperatureLab(TrainingPanel):
     )
     presets = {"T = 1": {"temperature": 1.0}, "T = 4": {"temperature": 4.0}, "T = 20": {"temperature": 20.0},
                "50 images": {"transfer": 50}, "All the data": {"transfer": 1200}}
+
     def __init__(self, seeds: int = 12, steps: int = 300, **values):
         self.lab = Lab.open("digits", seeds)
         self.recipe = Recipe(steps=steps)
@@ -57,6 +59,7 @@ class TemperatureLab(TrainingPanel):
         self.answers: list[Answer] = []
         self.students: Cohort | None = None
         self.scores: np.ndarray | None = None  # (2, S): test accuracies of the last snapshot, hard labels first
+        self.measured: dict = {}               # the values that belong to `scores`; the controls may have moved on
         self.mixed = False
         super().__init__(**values)
 
@@ -92,16 +95,19 @@ class TemperatureLab(TrainingPanel):
         ticks = [0.5, 1, 2, 4, 8, 16, 32]
         figure.update_xaxes(title_text="temperature T", type="log", tickvals=ticks, ticktext=[f"{t:g}" for t in ticks],
                             range=[-0.4, 1.6], col=3)
-        figure.update_yaxes(range=[-4, 14], col=3)
+        figure.update_yaxes(range=[-6, 18], col=3)   # holds every interval of 12 seeds, from 20 to 1,200 images
         figure.add_hline(y=0, line={"color": COLOURS["hard labels"], "dash": "dot", "width": 1.5}, col=3)
         return figure
 
     def draw(self, changed: frozenset[str]) -> None:
         temperature, alpha = self.values["temperature"], self.values["alpha"]
-        if self.students is not None and changed & {"temperature", "alpha"}:
+        if self.students is not None and self.state in ("training", "paused"):
             s = len(self.lab.seeds)
-            self.students.knobs.set(temperature=[1.0] * s + [temperature] * s, alpha=[0.0] * s + [alpha] * s)
-            self.mixed = True
+            wanted = {"temperature": (1.0,) * s + (temperature,) * s, "alpha": (0.0,) * s + (alpha,) * s}
+            # A control that moved before the students were made has not moved during their run.
+            if any(self.students.knobs[name] != values for name, values in wanted.items()):
+                self.students.knobs.set(**wanted)
+                self.mixed = True
         self.chart.set("soft targets", y=self.example.probabilities(temperature).numpy())
         self._draw_answers()
 
@@ -131,6 +137,8 @@ class TemperatureLab(TrainingPanel):
 
     def observe(self, snapshot: Snapshot) -> None:
         self.scores = self.students.accuracy().cpu().numpy()
+        self.measured = {name: self.students.knobs[name][-1] for name in ("temperature", "alpha")}
+        self.measured["transfer"] = self.running
         for arm, scores in zip(("hard", "distilled"), self.scores, strict=True):
             effect = interval(scores)
             for part in ("low", "high", "mean"):
@@ -141,17 +149,16 @@ class TemperatureLab(TrainingPanel):
         self.chart.set("student's answer", y=answer.cpu().numpy())
 
     def finish(self) -> None:
-        now = self.values
-        self.answers.append(Answer(now["temperature"], now["alpha"], self.running,
-                                   interval(self.scores[1] - self.scores[0]), self.mixed))
+        self.answers.append(Answer(**self.measured, gain=interval(self.scores[1] - self.scores[0]), mixed=self.mixed))
         self.students = None
         self._draw_answers()
 
     def released(self, changed: frozenset[str]) -> None:
         if self.state == "training":
-            if "transfer" in changed:  # other images: other students
+            answering = self._job == "fast"
+            if answering or "transfer" in changed:  # other images: other students
                 self.stop()
-                self.train()
+                self.train(fast=answering)
         elif self.state != "paused":
             self.answer()
 
@@ -159,15 +166,14 @@ class TemperatureLab(TrainingPanel):
         """Start a run that goes to its end at full speed."""
         self.train(fast=True)
 
-    def reset(self) -> None:
+    def forget(self) -> None:
         self.answers.clear()
-        self.students, self.scores = None, None
-        super().reset()
+        self.students, self.scores, self.mixed = None, None, False
 
     # ---- the words -------------------------------------------------------------------------------------------------
 
     def reading(self) -> str:
-        now = self.values
+        now = self.values if self.scores is None else self.measured
         setting = f"T = {now['temperature']:.3g}, alpha = {now['alpha']:g}, {now['transfer']:,} images"
         if self.scores is None:
             return f"{setting}: press Train, or let go of a control, and {2 * len(self.lab.seeds)} students learn."

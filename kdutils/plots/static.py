@@ -98,7 +98,7 @@ def _scatter(ax, trace, before) -> None:
         colour, alpha = _colour(trace.marker.color or trace.line.color)
         hollow = str(trace.marker.symbol).endswith("open")
         ax.plot(x, y, linestyle="", marker=_MARK.get(trace.marker.symbol, "o"), color=colour, alpha=alpha, label=label,
-                markersize=(trace.marker.size or 8) * 0.75, markerfacecolor="white" if hollow else colour)
+                markersize=(trace.marker.size or 8) * 0.75, markerfacecolor="none" if hollow else colour)
     for xi, yi, text in zip(x, y, trace.text if "text" in mode and trace.text is not None else (), strict=False):
         ax.text(xi, yi, _plain(text), fontsize=8, ha="center", va="bottom", color="#4d4d4d")
 

@@ -7,7 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from types import SimpleNamespace
+import tracemalloc
+import weakref
 
 import ipywidgets
 import numpy as np
@@ -59,6 +60,11 @@ class Softmax(Panel):
         self.releases.append((changed, threading.current_thread().name))
 
 
+class Snapshot:
+    def __init__(self, step, steps):
+        self.step, self.steps = step, steps
+
+
 class Training(TrainingPanel):
     """The fake: a loss that falls, one snapshot per step."""
 
@@ -88,7 +94,7 @@ class Training(TrainingPanel):
                 time.sleep(self.nap)
                 self.seen.append(self.values["temperature"])
                 self.threads.add(threading.current_thread().name)
-                yield SimpleNamespace(step=step, steps=self.total)
+                yield Snapshot(step, self.total)
         finally:
             self.closed += 1
 
@@ -456,6 +462,50 @@ def test_the_status_says_where_and_how_long():
     assert told[-1][1].startswith("Done: 60 steps")
 
 
+def test_a_pause_shows_everything_up_to_it(monkeypatch):
+    panel = Training(full_speed=True)
+    panel.total, panel.frames = 10_000, 0.1
+    pushed = []
+    push = panel.chart.push
+    monkeypatch.setattr(panel.chart, "push", lambda: (pushed.append(panel.points), push()))
+    panel.train()
+    until(lambda: panel.points > 50)
+    panel.pause()
+    assert pushed[-1] == panel.points
+    panel.stop()
+
+
+@pytest.mark.parametrize("late", ["train", "set"])
+def test_what_is_asked_in_the_very_moment_of_the_end_is_done(late):
+    panel = Training(full_speed=True)
+    next_job, asked = panel._next_job, []
+
+    def last_moment():
+        if not asked:
+            hand = threading.Thread(target=panel.train if late == "train" else lambda: panel.set(temperature=9))
+            asked.append(hand)
+            hand.start()
+            hand.join()
+        return next_job()
+
+    panel._next_job = last_moment
+    panel.train()
+    assert panel.wait(5) and panel.state == "done"
+    assert panel.finished == (2 if late == "train" else 1)
+    assert panel.chart.points("target")["y"].tolist() == [panel.values["temperature"]]
+
+
+def test_snapshots_are_not_kept():
+    panel = Training()
+    alive = weakref.WeakSet()
+    panel.observe = alive.add
+    for _ in range(3):
+        panel.step()
+    gc.collect()
+    assert panel.state == "paused" and len(alive) <= 1      # the generator's own
+    panel.stop()
+
+
 # ---- errors, threads, memory --------------------------------------------------------------------------------------
 
 def test_an_error_in_the_run_is_said_reported_and_raised_again(reported):
@@ -528,7 +578,6 @@ def test_a_new_panel_of_the_same_kind_stops_the_former():
 
 
 def test_a_panel_that_nobody_holds_goes_away():
-    import weakref
     panel = Training(full_speed=True)
     panel.train()
     panel.wait(5)
@@ -539,7 +588,6 @@ def test_a_panel_that_nobody_holds_goes_away():
 
 
 def test_a_hundred_runs_leave_no_thread_and_no_memory():
-    import tracemalloc
     panel = Training(full_speed=True)
     panel.total = 10_000
     sizes = []

@@ -64,27 +64,39 @@ def check(name: str, answer: Any) -> Feedback:
     except ParameterError as reason:
         return Feedback(name, WRONG, f"One of your values is not allowed: {reason}")
     except Exception as error:
-        line = traceback.extract_tb(error.__traceback__)[-1].line
-        where = f" in the line `{line}`" if line else ""
-        return Feedback(name, WRONG, f"Your code raised {type(error).__name__}: {error}{where}.")
+        said = str(error).rstrip(".") or "no message"
+        return Feedback(name, WRONG, f"Your code raised {type(error).__name__}: {said}{_where(error, answer)}.")
+
+
+def _where(error: Exception, answer: Any) -> str:
+    """The last line of the reader's own code on the way to the error; torch's lines and ours would not help."""
+    theirs = getattr(getattr(answer, "__code__", None), "co_filename", None)
+    lines = [frame.line for frame in traceback.extract_tb(error.__traceback__) if frame.filename == theirs]
+    return f", in the line `{lines[-1]}`" if lines and lines[-1] else ""
 
 
 def answer_of(function: Callable, *arguments) -> Tensor:
     """What the reader's function returns, as a float64 tensor; a stub's None means that it is not done."""
-    result = function(*arguments)
+    if not callable(function):
+        raise Wrong(f"Give the function itself, not a value of type {type(function).__name__}.")
+    # Copies: a function that works in place must not change the examples of this check and of later ones.
+    result = function(*(one.clone() if isinstance(one, Tensor) else one for one in arguments))
     if result is None or result is ...:
         raise NotDone
-    return torch.as_tensor(result, dtype=torch.float64)
+    try:
+        return torch.as_tensor(result, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        raise Wrong(f"Return a number or a tensor of numbers, not a value of type {type(result).__name__}.") from None
 
 
 def compare(got: Tensor, right: Tensor, slips: Mapping[str, Tensor]) -> None:
     """Raise Wrong unless got equals right; `slips` maps an explanation to the value that this mistake would give."""
-    if got.shape != right.shape:
-        raise Wrong(f"The shape is {tuple(got.shape)}, it should be {tuple(right.shape)}.")
-    if torch.allclose(got, right, rtol=1e-4, atol=1e-6):
+    if got.shape == right.shape and torch.allclose(got, right, rtol=1e-4, atol=1e-6):
         return
     for why, value in slips.items():
         if value.shape == got.shape and torch.allclose(got, value, rtol=1e-4, atol=1e-6):
             raise Wrong(why)
+    if got.shape != right.shape:
+        raise Wrong(f"The shape is {tuple(got.shape)}, it should be {tuple(right.shape)}.")
     at = (got - right).abs().flatten().argmax()
     raise Wrong(f"On a test input one value is {got.flatten()[at]:.4f}, it should be {right.flatten()[at]:.4f}.")

@@ -1,6 +1,7 @@
 """Checks of notebook 01."""
 
 import math
+from collections.abc import Mapping
 
 import torch
 
@@ -79,6 +80,8 @@ def a_setting_that_hurts(answer) -> str:
     """{"transfer": n, "temperature": T} at which distilled students are worse, measured with 10 fresh seeds."""
     if not answer:
         raise NotDone
+    if not isinstance(answer, Mapping):
+        raise Wrong('Give both values by name: {"transfer": ..., "temperature": ...}.')
     for name in answer:
         one_of("setting", name, ("transfer", "temperature"))
     if set(answer) != {"transfer", "temperature"}:

@@ -6,6 +6,7 @@ import torch
 from scipy import stats
 
 from kdutils.course.checks.base import NotDone, Wrong, answer_of, compare, exercise
+from kdutils.errors import whole
 
 _HARD = torch.tensor([88.0, 90.0, 86.0, 89.0, 91.0]).double()
 _SOFT = torch.tensor([92.0, 93.0, 91.0, 92.0, 93.0]).double()
@@ -44,9 +45,7 @@ def how_many_seeds(answer) -> str:
     """How many seeds show a gain of 0.5 points, if single differences scatter with a standard deviation of 1.5?"""
     if answer is None:
         raise NotDone
-    seeds = int(answer)
-    if seeds < 2:
-        raise Wrong("An interval needs at least 2 seeds.")
+    seeds = whole("the number of seeds", answer, 2, why="an interval needs two")
     half = stats.t.ppf(0.975, seeds - 1) * 1.5 / math.sqrt(seeds)
     if half >= 0.5:
         raise Wrong(f"With {seeds} seeds the interval is +0.5 ± {half:.2f}: it still includes zero.")
