@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import torch
 
 from kdutils.course.checks.base import NotDone, Wrong, answer_of, compare, exercise
-from kdutils.errors import one_of, positive
+from kdutils.errors import one_of, positive, whole
 from kdutils.experiments.dark_knowledge import DarkKnowledge, run
 
 _STUDENT = torch.sin(1.3 * torch.arange(4.0)[:, None] + 0.7 * torch.arange(5.0)).double()
@@ -86,10 +86,10 @@ def a_setting_that_hurts(answer) -> str:
         one_of("setting", name, ("transfer", "temperature"))
     if set(answer) != {"transfer", "temperature"}:
         raise Wrong("Give both values: the number of transfer images and the temperature.")
-    temperature = float(positive("temperature", answer["temperature"]))
-    results = run(DarkKnowledge(seeds=10, seed=1000, transfer_sizes=(answer["transfer"],), temperatures=(temperature,),
+    n, temperature = whole("transfer", answer["transfer"], 1), float(positive("temperature", answer["temperature"]))
+    results = run(DarkKnowledge(seeds=10, seed=1000, transfer_sizes=(n,), temperatures=(temperature,),
                                 control_sizes=(), omitted_temperatures=()))
-    same = {"part": "sweep", "transfer": answer["transfer"]}
+    same = {"part": "sweep", "transfer": n}
     gain = results.paired("accuracy", this=same | {"method": "distilled", "temperature": temperature},
                           minus=same | {"method": "hard labels"})
     if gain.low > 0:
