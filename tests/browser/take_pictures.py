@@ -1,0 +1,50 @@
+"""The pictures of the README, taken from the real thing: `make pictures`.
+
+Not a test: pytest runs it for the harness of this folder. Each picture is a PNG of less than 200 kB.
+"""
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from kdutils.experiments import start_here
+from kdutils.plots import learning_curves
+from kdutils.plots.static import png
+
+PICTURES = Path(__file__).parents[2] / "notebooks" / "pictures"
+CELL = ("import torch\ntorch.set_num_threads(1)\nfrom kdutils.panels.temperature_lab import TemperatureLab\n"
+        "lab = TemperatureLab()\nlab")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder():
+    PICTURES.mkdir(exist_ok=True)
+
+
+def test_a_panel_while_it_trains(lab, notebook):
+    """Four answers at T = 1, 2, 8 and 20, and the run at T = 4 in the middle."""
+    notebook.open(lab.write("picture.ipynb", CELL))
+    notebook.run_all()
+    page = notebook.page
+    page.wait_for_selector(".kd-plot[data-points]", timeout=120_000)
+    for temperature in (1, 2, 8, 20, 4):
+        answer = f"lab.set(temperature={temperature})" + ("; lab.run()" if temperature != 4 else "; lab.train()")
+        page.evaluate("code => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+                      ".requestExecute({code}).done", answer)
+    page.wait_for_function("() => /step (19|2[0-4])\\d of/.test(document.querySelector('.kd-status').textContent)")
+    save("temperature_lab.png", page.locator(".kd-panel").screenshot())
+
+
+def test_a_figure_with_bands():
+    save("learning_curves.png", png(learning_curves(start_here.run(start_here.DEFAULT)).figure))
+
+
+def save(name: str, picture: bytes) -> None:
+    """Keep a picture with 128 colours: line drawings lose nothing and shrink by half."""
+    small = io.BytesIO()
+    Image.open(io.BytesIO(picture)).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(
+        small, "PNG", optimize=True)
+    assert len(small.getvalue()) < 200_000
+    (PICTURES / name).write_bytes(small.getvalue())
