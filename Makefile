@@ -11,7 +11,7 @@ FIRST  := notebooks/00_start_here.ipynb
 LAB_ARGS ?=
 TEST_ARGS ?=
 
-.PHONY: help lab test fast bench clean
+.PHONY: help lab test fast bench pictures clean
 
 help:           ## show this list
 	@sed -n 's/^\([a-z]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -27,6 +27,10 @@ fast: $(READY)  ## the unit tests only
 
 bench: $(READY) ## the benchmarks; they print their figures
 	$(PYTHON) -m pytest tests/benchmarks -s $(TEST_ARGS)
+	$(PYTHON) tests/benchmarks/speed_table.py
+
+pictures: $(READY) ## take the pictures of the README again
+	$(PYTHON) -m pytest tests/browser/take_pictures.py $(TEST_ARGS)
 
 clean:          ## remove the environment and everything that was produced
 	rm -rf $(VENV) runs build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,43 @@
+"""The README says what is so: its links lead somewhere, its figures are the measured ones, its commands exist."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_links_and_pictures_are_there_and_pictures_are_small():
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert len(links) > 5
+    for link in links:
+        assert (ROOT / link).exists(), link
+        assert not link.endswith(".png") or (ROOT / link).stat().st_size < 200_000, link
+
+
+def test_the_table_of_speed_is_that_of_the_committed_results():
+    spec = importlib.util.spec_from_file_location("speed_table", ROOT / "tests" / "benchmarks" / "speed_table.py")
+    speed_table = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(speed_table)
+    assert speed_table.updated(README) == README, "run: python tests/benchmarks/speed_table.py"
+
+
+def test_every_notebook_is_in_the_table_and_has_its_teaching_note():
+    for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        assert f"(notebooks/{notebook.name})" in README, notebook.name
+        assert (ROOT / "notebooks" / "teaching" / f"{notebook.stem}.md").exists(), notebook.name
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"`?make (lab|test|fast|bench|pictures|clean)", README))))
+def test_make_targets_exist(target):
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), target
+
+
+def test_commands_exist():
+    from kdutils.cli import app
+
+    for command in re.findall(r"`kdutils (\w+)", README):
+        assert command in app.commands, command
