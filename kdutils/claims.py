@@ -14,8 +14,9 @@ A claim is as good as its weakest part.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from importlib import import_module, resources
+from importlib import import_module
 from math import inf, isnan
+from pathlib import Path
 
 import pandas as pd
 
@@ -119,9 +120,14 @@ def of(experiment: str) -> list[Claim]:
     return [claim for claim in CLAIMS.values() if claim.experiment == experiment]
 
 
+def recorded_at(experiment: str) -> Path:
+    """Where the results committed with the course lie."""
+    return Path(__file__).parent / "recorded" / f"{experiment}.json"
+
+
 def recorded(experiment: str) -> Results:
     """The results committed with the course, with their provenance."""
-    return Results.load(resources.files("kdutils") / "recorded" / f"{experiment}.json")
+    return Results.load(recorded_at(experiment))
 
 
 def measure(experiment: str, report: Callable[[str], None] = print) -> Results:

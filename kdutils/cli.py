@@ -99,11 +99,18 @@ def data_get(name: str) -> None:
 @app.command()
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
-def claims(ids: tuple[str, ...], as_json: bool) -> None:
+@click.option("--measure", is_flag=True, help="Measure them now, on this machine, instead of reading the record.")
+@click.option("--record", is_flag=True, help="With --measure: keep the results as the course's record.")
+def claims(ids: tuple[str, ...], as_json: bool, measure: bool, record: bool) -> None:
     """Print claims and their verdicts. All of them, or those of the given IDs."""
     from kdutils import claims
 
-    rows = [claim_row(claim, recorded(claims.recorded, claim.experiment)) for claim in claims.select(ids)]
+    if record and not measure:
+        raise ParameterError("--record keeps what --measure finds; give both.")
+    chosen = claims.select(ids)
+    results = {name: measured(name, record) if measure else recorded(claims.recorded, name)
+               for name in dict.fromkeys(claim.experiment for claim in chosen)}
+    rows = [claim_row(claim, results[claim.experiment]) for claim in chosen]
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return
@@ -111,8 +118,8 @@ def claims(ids: tuple[str, ...], as_json: bool) -> None:
         click.echo(f"{row['id']:<4} {row['verdict']:<17} {row['statement']}")
         for part in row["parts"]:
             click.echo(f"     {part['verdict']:<17} {part['says']}: {part['text']}; the claim says {part['rule']}")
-        measured = f"measured {row['date']} on {row['device']}" if row["date"] else "no results are stored"
-        click.echo(f"     {'':<17} {measured}; {row['source']}\n")
+        origin = f"measured {row['date']} on {row['device']}" if row["date"] else "no results are stored"
+        click.echo(f"     {'':<17} {origin}; {row['source']}\n")
 
 
 @app.group()
@@ -157,6 +164,19 @@ def recorded(load: Callable[[str], "Results"], experiment: str) -> "Results | No
         return load(experiment)
     except ParameterError:
         return None
+
+
+def measured(experiment: str, record: bool) -> "Results":
+    """Fresh results of an experiment, on one thread as in the notebooks; progress goes to stderr."""
+    import torch
+
+    from kdutils import claims
+
+    torch.set_num_threads(1)
+    results = claims.measure(experiment, lambda line: click.echo(line, err=True))
+    if record:
+        results.save(claims.recorded_at(experiment))
+    return results
 
 
 def claim_row(claim: "Claim", results: "Results | None") -> dict[str, Any]:

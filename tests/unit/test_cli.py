@@ -87,13 +87,14 @@ def test_claims_without_stored_results_are_not_measured(monkeypatch):
 
 
 def test_claims_show_verdict_effect_interval_seeds_device_and_date(monkeypatch):
-    """One claim on made-up runs: a gain of 4 to 6 points over three seeds, and one part that was never measured."""
-    part = claims.Part("gain", lambda results: results.paired("accuracy", {"method": "kd"}, {"method": "hard"}), low=1)
-    lost = claims.Part("lost", lambda results: results.mean("accuracy", method="gone"))
-    monkeypatch.setattr(claims, "CLAIMS", {"X1": claims.Claim("X1", "a paper", "It helps.", "made_up", (part,), "", ""),
     """One claim on made-up runs: a gain of 4 to 6 points over three seeds; and one that was never measured."""
     table = pd.DataFrame([{"method": method, "seed": seed, "accuracy": 80 + gain * (method == "kd")}
                           for seed, gain in enumerate([4, 5, 6]) for method in ("kd", "hard")])
+    part = claims.Part("gain", lambda results: results.paired("accuracy", {"method": "kd"}, {"method": "hard"}), low=1)
+    lost = claims.Part("lost", lambda results: results.mean("accuracy", method="gone"))
+    monkeypatch.setattr(claims, "CLAIMS", {
+        "X1": claims.Claim("X1", "a paper", "It helps.", "made_up", (part,), paper="", why=""),
+        "X2": claims.Claim("X2", "a paper", "It is lost.", "made_up", (lost,), paper="", why="")})
     monkeypatch.setattr(claims, "recorded", lambda _: Results(table, {}, {"device": "a CPU", "date": "2026-01-02"}))
 
     text = call("claims").stdout
