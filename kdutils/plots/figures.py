@@ -79,7 +79,7 @@ def gain_by_temperature(results: Results) -> Plot:
 def whose_labels(results: Results) -> Plot:
     """Gain of a student whose teacher saw all labels beside one whose teacher saw only the student's."""
     control = results.where(part="same labels")
-    temperature = control["temperature"].dropna().iloc[0]
+    temperature = control["temperature"].max()      # the one that was tried; NaN if the control was not run
     both = set(results.where(part="sweep", temperature=temperature)["transfer"])
     sizes = [n for n in sorted(control["transfer"].unique()) if n in both]
     figure = go.Figure(layout=base_layout(
@@ -89,6 +89,8 @@ def whose_labels(results: Results) -> Plot:
     figure.add_hline(y=0, line={"color": COLOURS["hard labels"], "dash": "dot", "width": 1.5})
     kinds = (("sweep", "teacher saw all labels", "distilled", -0.1),
              ("same labels", "teacher saw the same labels", "other", 0.1))
+    if not sizes:
+        return Plot(figure, "No size of the transfer set was tried with both kinds of teacher at the same temperature.")
     words = []
     for part, name, colour, shift in kinds:
         effects = [_gain(results, part, n, temperature) for n in sizes]
@@ -113,6 +115,8 @@ def omitted_digit(results: Results) -> Plot:
                    for method, t in arms]
         _intervals(figure, np.arange(len(arms)) + shift, effects, name, COLOURS[colour], symbol, line=False)
         words.append(f"{name}: " + ", ".join(f"{arm} {e.mean:.0f}%" for arm, e in zip(names, effects, strict=True)))
+    if not arms:
+        return Plot(figure, "The students that never see one of the digits have not been trained.")
     digit = results.params.get("omitted", "?")
     return Plot(figure, f"How many {digit}s are recognised by students that never saw one; {'; '.join(words)}.")
 
@@ -148,8 +152,8 @@ def claims_table(results: Results, chosen: Sequence[claims.Claim]) -> Table:
     table = claims.table(results, chosen)
     statements = {claim.id: f"{claim.id}: {claim.statement}" for claim in chosen}
     first = ~table["claim"].duplicated()
-    measured = [f"{row.mean:+.1f} [{row.low:+.1f}, {row.high:+.1f}]" if row.seeds else "-"
-                for row in table.itertuples()]
+    measured = ["-" if row.seeds == 0 else f"{row.mean:+.1f} (1 seed)" if row.seeds == 1 else
+                f"{row.mean:+.1f} [{row.low:+.1f}, {row.high:+.1f}]" for row in table.itertuples()]
     return Table(pd.DataFrame({
         "claim": table["claim"].map(statements).where(first, ""), "what is measured": table["says"],
         "measured [95%]": measured, "said to be": table["rule"], "verdict": table["part verdict"]}))

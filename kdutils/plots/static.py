@@ -33,6 +33,9 @@ def bundle(figure: go.Figure, reading: str) -> dict:
 def png(figure: go.Figure, width: int = 900) -> bytes:
     """The figure as PNG, `width` pixels wide and as high as its layout says."""
     height = figure.layout.height or 400
+    for trace in figure.data:
+        if trace.type not in _KINDS:
+            raise ParameterError(f"a static figure can show {', '.join(_KINDS)} traces, got {trace.type!r}.")
     canvas = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
     FigureCanvasAgg(canvas)
     axes = {name: _axes(canvas, figure, name, width, height) for name in _subplots(figure)}
@@ -40,7 +43,7 @@ def png(figure: go.Figure, width: int = 900) -> bytes:
     for trace in figure.data:
         if trace.visible in (None, True):
             name = (trace.xaxis or "x")[1:]
-            _draw(axes[name], trace, before.get(name))
+            _KINDS[trace.type](axes[name], trace, before.get(name))
             before[name] = trace
     for name, ax in axes.items():
         _finish(ax, figure, name)
@@ -72,13 +75,6 @@ def _axes(canvas: Figure, figure: go.Figure, name: str, width: int, height: int)
     ax.grid(True, color="#e6e6e6", linewidth=0.8)
     ax.set_axisbelow(True)
     return ax
-
-
-def _draw(ax, trace, before) -> None:
-    draw = {"scatter": _scatter, "bar": _bar, "heatmap": _heatmap}.get(trace.type)
-    if draw is None:
-        raise ParameterError(f"a static figure can show scatter, bar and heatmap traces, got {trace.type!r}.")
-    draw(ax, trace, before)
 
 
 def _scatter(ax, trace, before) -> None:
@@ -131,9 +127,19 @@ def _heatmap(ax, trace, before) -> None:
     scale = trace.colorscale
     stops = [(place, to_rgba(*_colour(colour))) for place, colour in scale or ()]
     cmap = LinearSegmentedColormap.from_list("scale", stops) if stops else "Greys"
-    ax.pcolormesh(np.arange(z.shape[1]) if x is None else x, np.arange(z.shape[0]) if y is None else y, z, cmap=cmap,
-                  vmin=trace.zmin, vmax=trace.zmax, shading="nearest")
+    across, up = (_edges(np.arange(n) if at is None else at) for n, at in ((z.shape[1], x), (z.shape[0], y)))
+    ax.pcolormesh(across, up, z, cmap=cmap, vmin=trace.zmin, vmax=trace.zmax)
     ax.grid(False)
+
+
+def _edges(centres: np.ndarray) -> np.ndarray:
+    """Edges of the cells around these centres; a single cell is 1 wide."""
+    centres = np.asarray(centres, float)
+    half = np.diff(centres) / 2 if len(centres) > 1 else np.array([0.5])
+    return np.concatenate([centres[:1] - half[0], centres[:-1] + half[:len(centres) - 1], centres[-1:] + half[-1]])
+
+
+_KINDS = {"scatter": _scatter, "bar": _bar, "heatmap": _heatmap}
 
 
 def _finish(ax, figure: go.Figure, name: str) -> None:
