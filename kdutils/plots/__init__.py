@@ -1,16 +1,7 @@
 """From results to figures: one look, one sentence under each, readable with and without a browser."""
 
-from kdutils.plots.figures import (
-    Plot,
-    Table,
-    claims_table,
-    digit_gallery,
-    gain_by_temperature,
-    learning_curves,
-    omitted_digit,
-    paper_and_us,
-    whose_labels,
-)
+from kdutils.plots.base import Plot, Table, claims_table, digit_gallery, paper_and_us
+from kdutils.plots.dark_knowledge import gain_by_temperature, learning_curves, omitted_digit, whose_labels
 from kdutils.plots.static import bundle
 from kdutils.plots.style import COLOURS, DASHES, base_layout, title_fonts
 

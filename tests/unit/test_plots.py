@@ -15,7 +15,7 @@ from scipy import stats
 from kdutils import claims, plots
 from kdutils.datasets import load
 from kdutils.plots import static
-from kdutils.plots.figures import log_temperature_axis
+from kdutils.plots.base import log_temperature_axis
 from kdutils.plots.style import base_layout, translucent
 from kdutils.results import Results
 

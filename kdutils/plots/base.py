@@ -1,0 +1,107 @@
+"""What the figures of every notebook share: bands, intervals, images, tables, and how they are shown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from kdutils import claims
+from kdutils.datasets import Dataset
+from kdutils.plots.static import bundle
+from kdutils.plots.style import COLOURS, DASHES, GREYS, base_layout, title_fonts, translucent
+from kdutils.results import Effect, Results
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A finished figure and its reading. Shown in a notebook as a static bundle with the sentence under it."""
+
+    figure: go.Figure
+    reading: str
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import HTML, display
+
+        display(bundle(self.figure, self.reading), raw=True)
+        display(HTML(f'<p style="color:var(--jp-ui-font-color2,#666);margin:0 0 1em 0">{self.reading}</p>'))
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text, left-aligned on the page and readable as text."""
+
+    frame: pd.DataFrame
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        left = [{"selector": "th, td", "props": "text-align: left; vertical-align: top; white-space: normal"}]
+        page = self.frame.style.hide(axis="index").set_table_styles(left).to_html()
+        return {"text/html": page, "text/plain": self.frame.to_string(index=False)}
+
+
+def digit_gallery(data: Dataset, indices: Sequence[int], titles: Sequence[str] = ()) -> Plot:
+    """A row of images."""
+    titles = list(titles) or [data.classes[int(data.labels[i])] for i in indices]
+    figure = make_subplots(rows=1, cols=len(indices), subplot_titles=titles, horizontal_spacing=0.02)
+    for column, index in enumerate(indices, 1):
+        image = data.images[index, 0].cpu().numpy()
+        figure.add_heatmap(z=image, row=1, col=column, colorscale=GREYS, showscale=False, hoverinfo="skip")
+    figure.update_layout(base_layout(height=190, margin={"l": 10, "r": 10, "t": 35, "b": 10}))
+    title_fonts(figure)
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False, autorange="reversed")
+    return Plot(figure, f"{len(indices)} images from {data.name}: {', '.join(titles)}.")
+
+
+def claims_table(results: Results, chosen: Sequence[claims.Claim]) -> Table:
+    """Claims, what was measured and the verdicts: a row per part."""
+    table = claims.table(results, chosen)
+    statements = {claim.id: f"{claim.id}: {claim.statement}" for claim in chosen}
+    first = ~table["claim"].duplicated()
+    measured = ["-" if row.seeds == 0 else f"{row.mean:+.1f} (1 seed)" if row.seeds == 1 else
+                f"{row.mean:+.1f} [{row.low:+.1f}, {row.high:+.1f}]" for row in table.itertuples()]
+    return Table(pd.DataFrame({
+        "claim": table["claim"].map(statements).where(first, ""), "what is measured": table["says"],
+        "measured [95%]": measured, "said to be": table["rule"], "verdict": table["part verdict"]}))
+
+
+def paper_and_us(results: Results, chosen: Sequence[claims.Claim]) -> Table:
+    """What the paper reports beside what these results say, and why they may differ: a row per claim."""
+    rows = []
+    for claim in chosen:
+        ours = [f"{finding.part.says}: {finding.effect or 'not measured'}"
+                for finding in claims.findings(claim, results)]
+        rows.append({"claim": f"{claim.id}: {claim.statement}", "the paper": claim.paper, "ours": "; ".join(ours),
+                     "verdict": claims.verdict(claim, results), "why they may differ": claim.why})
+    return Table(pd.DataFrame(rows))
+
+
+def log_temperature_axis(temperatures: Sequence[float]) -> dict:
+    """A logarithmic axis that is labelled at the temperatures tried."""
+    low, high = np.log10(min(temperatures)), np.log10(max(temperatures))
+    return {"type": "log", "title": {"text": "temperature T"}, "tickvals": list(temperatures),
+            "ticktext": [f"{t:g}" for t in temperatures], "range": [low - 0.08, high + 0.08]}
+
+
+def band(figure: go.Figure, x, rows: pd.DataFrame, colour: str, name: str) -> None:
+    """A mean line with its 95% band."""
+    edge = {"x": x, "mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"}
+    figure.add_scatter(y=rows["low"], **edge)
+    figure.add_scatter(y=rows["high"], fill="tonexty", fillcolor=translucent(COLOURS[colour]), **edge)
+    figure.add_scatter(x=x, y=rows["mean"], mode="lines", name=name,
+                       line={"color": COLOURS[colour], "dash": DASHES[colour], "width": 2.5})
+
+
+def intervals(figure: go.Figure, x, effects: Sequence[Effect], name: str, colour: str, symbol: str,
+               line: bool = True) -> None:
+    """Means with vertical 95% intervals."""
+    nothing = [np.nan] * len(effects)
+    bars_x = np.column_stack([x, x, nothing]).ravel()
+    bars_y = np.column_stack([[e.low for e in effects], [e.high for e in effects], nothing]).ravel()
+    figure.add_scatter(x=bars_x, y=bars_y, mode="lines", line={"color": colour, "width": 2}, showlegend=False,
+                       hoverinfo="skip", connectgaps=False)
+    figure.add_scatter(x=list(x), y=[e.mean for e in effects], mode="lines+markers" if line else "markers", name=name,
+                       line={"color": colour, "width": 1.5}, marker={"color": colour, "size": 9, "symbol": symbol},
+                       hovertemplate="%{y:.2f}<extra>" + name + "</extra>")
