@@ -1,0 +1,258 @@
+"""Every exercise: the page's solution passes, its stub is not done yet, and wrong answers hear why they are wrong."""
+
+import math
+import re
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+import torch
+
+from kdutils.course.checks import CHECKS, base, check, dark_knowledge
+from kdutils.results import Results
+
+PAGES = {}      # exercise -> {"stub": code, "check": code, "solution": code}
+for path in sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb")):
+    for cell in nbformat.read(path, as_version=4).cells:
+        for tag in cell.metadata.get("tags", []):
+            part, _, name = tag.partition(":")
+            if part == "solution":
+                (code,) = re.findall(r"<details>.*?^```python\n(.*?)^```.*?</details>", cell.source, re.M | re.S)
+                PAGES.setdefault(name, {})["solution"] = code
+            elif part in ("exercise", "check") and cell.cell_type == "code":
+                PAGES.setdefault(name, {})["stub" if part == "exercise" else "check"] = cell.source
+
+
+def asked(name: str, code: str):
+    """Run the reader's code and then the check cell of the page, as the page does; its feedback."""
+    heard, space = [], {}       # nothing but the code itself: a stub and a solution import what they need
+    exec(code, space)
+    page = PAGES[name]["check"].replace("from kdutils.course.checks import check\n", "")
+    space["check"] = lambda *arguments: heard.append(check(*arguments))
+    exec(page, space)
+    (feedback,) = heard
+    assert feedback.exercise == name, "the check cell asks for another exercise"
+    return feedback
+
+
+def made_up(gain: float, noise: float = 1.0) -> Results:
+    """Ten pairs whose gain is what a test wants it to be."""
+    rows = [{"part": "sweep", "transfer": n, "seed": seed, "method": method, "temperature": t,
+             "accuracy": 90 + (gain + noise * (-1) ** seed) * (method == "distilled")}
+            for n in (100, 1200) for seed in range(10)
+            for method, t in (("hard labels", None), ("distilled", 4.0), ("distilled", 32.0))]
+    return Results(pd.DataFrame(rows))
+
+
+def test_every_exercise_of_the_pages_has_a_check_and_the_other_way_round():
+    assert set(PAGES) == set(CHECKS) and len(CHECKS) >= 6
+    assert all(set(parts) == {"stub", "check", "solution"} for parts in PAGES.values())
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_the_solution_on_the_page_is_right(name):
+    feedback = asked(name, PAGES[name]["solution"])
+    assert feedback.state == "right", feedback
+    assert feedback.message.endswith(".") and len(feedback.message) > 20      # it says something
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_the_stub_on_the_page_is_not_done_yet(name):
+    feedback = asked(name, PAGES[name]["stub"])
+    assert feedback.state == "not done yet", feedback
+
+
+def edited(name: str, swap: dict[str, str]) -> str:
+    """The page's solution with parts of it replaced, as a slip would."""
+    code = PAGES[name]["solution"]
+    for old, new in swap.items():
+        assert code.count(old) == 1, (old, code)
+        code = code.replace(old, new)
+    return code
+
+
+SLIPS = [
+    # exercise, what the learner has in the place of what, and what the check says of it
+    ("00.1", {"distilled - hard": "hard - distilled"}, "The sign"),
+    ("00.1", {".mean()": ""}, "the difference of each seed"),
+    ("00.1", {".mean()": ".sum()"}, "the sum over seeds"),
+    ("00.1", {"(distilled - hard).mean()": "(distilled / hard).mean()"}, "it should be 3.4000"),
+    ("00.1", {"(distilled - hard).mean()": "(distilled - hard)[:2]"}, "The shape is (2,), it should be ()"),
+    ("00.2", {" / n**0.5": ""}, "standard deviation of single seeds"),
+    ("00.2", {"t * differences": "differences"}, "multiply it by the t quantile"),
+    ("00.2", {"t * differences": "1.96 * differences"}, "Student's t is wider"),
+    ("00.2", {"differences.std()": "differences.std(correction=0)"}, "n - 1 in the denominator"),
+    ("00.2", {"return t": "return 2 * t"}, "Half the interval"),
+    ("00.2", {"n**0.5": "n"}, "it should be"),
+    ("00.3", {"38": "37"}, "still includes zero"),
+    ("00.3", {"38": "5"}, "± 1.86: it still includes zero"),
+    ("00.3", {"38": "1000"}, "about half as many would do"),
+    ("00.3", {"38": "1"}, "at least 2"),
+    ("00.3", {"38": "36.9"}, "whole number"),
+    ("00.3", {"38": "'forty'"}, "whole number"),
+    ("01.1", {"gap / math.log(ratio)": "math.log(ratio) / gap"}, "Upside down"),
+    ("01.1", {"gap / math.log(ratio)": "gap / ratio"}, "Take the logarithm"),
+    ("01.1", {"math.log(": "math.log10("}, "natural logarithm"),
+    ("01.1", {"gap / math": "gap * math"}, "you multiplied"),
+    ("01.1", {"gap / math.log(ratio)": "4.6 / math.log(10)"}, "it should be"),      # right for the first example only
+    ("01.2", {"p_student - p_teacher": "p_teacher - p_student"}, "The sign"),
+    ("01.2", {"return temperature": "return temperature**2"}, "Dividing the logits by T takes one T away"),
+    ("01.2", {"temperature * (": "("}, "The factor T is missing"),
+    ("01.2", {"temperature * (p_student - p_teacher)": "(p_student - p_teacher) / temperature"}, "without the T^2"),
+    ("01.2", {" / len(student_logits)": ""}, "divide by the number of examples"),
+    ("01.2", {"len(student_logits)": "student_logits.numel()"}, "not by the number of classes too"),
+    ("01.2", {"(student_logits / temperature)": "student_logits", "(teacher_logits / temperature)": "teacher_logits"},
+     "yours are at T = 1"),
+    ("01.2", {" / len(student_logits)": ".mean()"}, "The shape is ()"),
+    ("01.3", {"temperature**2 * ": ""}, "The T^2 is missing"),
+    ("01.3", {"kl.sum(-1).mean()": "kl.mean()"}, "The sum over classes was turned into a mean"),
+    ("01.3", {"teacher.exp() * (teacher - student)": "student.exp() * (student - teacher)"}, "turned around"),
+    ("01.3", {"temperature**2 * kl.sum(-1).mean()": "kl.mean()"},
+     "Two mistakes are left: the factor T^2, and the mean"),
+    ("01.3", {"teacher.exp() * (teacher - student)": "student.exp() * (student - teacher)", "temperature**2 * ": ""},
+     "Two mistakes are left: the factor T^2, and the direction"),
+    ("01.3", {"teacher.exp() * (teacher - student)": "student.exp() * (student - teacher)", "sum(-1).mean()": "mean()"},
+     "Two mistakes are left: the mean over classes, and the direction"),
+    ("01.3", {".sum(-1).mean()": ".sum(-1)"}, "The shape is (4,)"),
+    ("01.4", {"32": "0"}, "temperature must be a number > 0"),
+    ("01.4", {"1200": "5000"}, "between 1 and 1200"),
+    ("01.4", {"1200": "'all'"}, "transfer must be a whole number"),
+    ("01.4", {', "temperature": 32': ""}, "Give both values"),
+    ("01.4", {'"temperature"': '"T"'}, "setting must be one of transfer, temperature"),
+    ("01.4", {'{"transfer": 1200, "temperature": 32}': "(1200, 32)"}, "Give both values by name"),
+]
+
+
+@pytest.mark.parametrize(("name", "swap", "reason"), SLIPS, ids=[f"{name}-{why[:20]}" for name, _, why in SLIPS])
+def test_a_wrong_answer_hears_why(name, swap, reason):
+    feedback = asked(name, edited(name, swap))
+    assert feedback.state == "not right yet" and reason in feedback.message, feedback
+    assert not re.search(r"\.\.$|nan|Traceback", feedback.message)
+
+
+def test_every_exercise_has_at_least_two_wrong_answers_here():
+    assert all(sum(name == slip for slip, *_ in SLIPS) >= 2 for name in CHECKS)
+
+
+@pytest.mark.parametrize(("name", "swap"), [
+    ("00.1", {"(distilled - hard).mean()": "distilled.mean() - hard.mean()"}),
+    ("00.1", {"(distilled - hard).mean()": "float((distilled - hard).mean())"}),
+    ("00.1", {"(distilled - hard).mean()": "distilled.sub_(hard).mean()"}),
+    ("00.1", {"(distilled - hard).mean()": "(distilled - hard).numpy().mean()"}),
+    ("00.2", {"t * differences.std() / n**0.5": "t * stats.sem(differences.numpy())"}),
+    ("00.3", {"38": "40"}),
+    ("00.3", {"38": "38.0"}),
+    ("01.1", {"gap / math.log(ratio)": "math.e ** (math.log(gap) - math.log(math.log(ratio)))"}),
+    ("01.2", {"(student_logits / temperature).softmax(-1)": "student_logits.div_(temperature).softmax(-1)"}),
+    ("01.2", {"temperature * (p_student - p_teacher) / len(student_logits)":
+              "(temperature * (p_student - p_teacher) / len(student_logits)).float()"}),
+    ("01.3", {"kl.sum(-1).mean()": "kl.sum() / len(kl)"}),
+])
+def test_other_ways_to_be_right_are_right_twice(name, swap):
+    """In place too: the examples of the check must survive it."""
+    for _ in range(2):
+        assert asked(name, edited(name, swap)).state == "right"
+    assert asked(name, PAGES[name]["solution"]).state == "right"
+
+
+@pytest.mark.parametrize(("gain", "noise", "state", "reason"), [
+    (-2.0, 1.0, "right", "10 seeds that this page has not used: -2.0 ["),
+    (2.0, 1.0, "not right yet", "Here distillation helps: +2.0 ["),
+    (-0.3, 1.0, "not right yet", "includes zero"),
+    (0.3, 1.0, "not right yet", "includes zero"),
+])
+@pytest.mark.parametrize("answer", ["{'transfer': 1200, 'temperature': 32}", "{'temperature': 4.0, 'transfer': 100}"])
+def test_a_setting_hurts_if_its_whole_interval_lies_below_zero(monkeypatch, gain, noise, state, reason, answer):
+    asked_for = []
+    monkeypatch.setattr(dark_knowledge, "run", lambda params: (asked_for.append(params), made_up(gain, noise))[1])
+    feedback = asked("01.4", f"my_setting = {answer}")
+    assert feedback.state == state and reason in feedback.message
+    (params,) = asked_for
+    wanted = eval(answer)
+    assert params.transfer_sizes == (wanted["transfer"],) and params.temperatures == (wanted["temperature"],)
+    assert params.seeds == 10 and params.seed >= 100       # none of the page's
+
+
+def test_where_distillation_helps_is_told_from_where_it_hurts():
+    """Not a made-up run: the stub's own example."""
+    assert "Here distillation helps: +" in check("01.4", {"transfer": 100, "temperature": 4}).message
+
+
+# ---- code that breaks ---------------------------------------------------------------------------------------------
+
+FUNCTIONS = [name for name in CHECKS if "def " in PAGES[name]["stub"]]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_code_that_raises_is_reported_with_its_line(name, tmp_path):
+    called = re.search(r"def (\w+)\((.*)\)", PAGES[name]["stub"])
+    file = tmp_path / "cell.py"         # a notebook's cell has a file too, where its lines are found
+    file.write_text(f"def {called[1]}({called[2]}):\n    return [][1]\n")
+    space = {}
+    exec(compile(file.read_text(), str(file), "exec"), space)
+    feedback = check(name, space[called[1]])
+    assert feedback.state == "not right yet"
+    assert feedback.message == "Your code raised IndexError: list index out of range, in the line `return [][1]`."
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize(("function", "reason"), [
+    (lambda: None, "Your code raised TypeError: <lambda>() takes 0 positional arguments"),
+    (lambda *_: "0.5", "Return a number or a tensor of numbers, not a value of type str"),
+    (lambda *_: {"gain": 3}, "not a value of type dict"),
+    (0.5, "Give the function itself, not a value of type float"),
+])
+def test_answers_of_another_kind(name, function, reason):
+    feedback = check(name, function)
+    assert feedback.state == "not right yet" and reason in feedback.message
+    assert "result = function" not in feedback.message         # our lines are no help
+
+
+def test_the_line_is_the_readers_even_if_torch_raised():
+    def wrong(distilled, hard):
+        return torch.nn.functional.cross_entropy(distilled, hard.long())
+    message = check("00.1", wrong).message
+    assert message.endswith("in the line `return torch.nn.functional.cross_entropy(distilled, hard.long())`.")
+
+
+def test_errors_without_words_and_without_source():
+    space = {}
+    exec("def silent(*_):\n    raise ArithmeticError", space)
+    assert check("00.1", space["silent"]).message == "Your code raised ArithmeticError: no message."
+
+
+def test_nan_is_not_right():
+    feedback = check("00.1", lambda distilled, hard: math.nan)
+    assert feedback.state == "not right yet" and "one value is nan, it should be 3.4000" in feedback.message
+
+
+def test_a_value_out_of_range_is_said_in_the_packages_words():
+    from kdutils.objectives import kd_loss
+
+    def asks_too_much(student, teacher, temperature):
+        from kdutils.errors import positive
+        return kd_loss(student, teacher, positive("temperature", -temperature))
+    assert "One of your values is not allowed: temperature must be a number > 0" in check("01.3", asks_too_much).message
+
+
+def test_an_interrupt_is_not_swallowed():
+    def interrupted(*_):
+        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        check("00.1", interrupted)
+
+
+def test_unknown_exercises_are_the_authors_mistake(refuses):
+    with refuses("exercise", "00.1"):
+        check("99.9", None)
+
+
+# ---- how it is shown ----------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("state", "sign"), [(base.PASSED, "✓"), (base.NOT_DONE, "…"), (base.WRONG, "✗")])
+def test_feedback_is_said_in_words_and_safe_on_a_page(state, sign):
+    feedback = base.Feedback("00.1", state, "a < b & c.")
+    page = feedback._repr_mimebundle_()
+    assert page["text/plain"] == f"Exercise 00.1: {state}. a < b & c."
+    assert sign in page["text/html"] and "a &lt; b &amp; c." in page["text/html"]
