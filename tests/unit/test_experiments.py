@@ -193,6 +193,12 @@ def test_the_omitted_digit_is_never_shown_and_its_recall_is_that_digits(monkeypa
     assert shown == [everything] * 3 + [everything - {5}] and asked == [5, 5]
 
 
+def test_the_correction_is_measured_beside_the_plain_logits(small):
+    hard = small[0].where(part="omitted", method="hard labels")
+    assert (hard.recall < 10).all() and (hard.corrected_recall > hard.recall).all()
+    assert (hard.corrected_accuracy != hard.accuracy).all()
+
+
 def test_dark_knowledge_tells_what_it_does_and_is_recorded_whole(small, tmp_path):
     results, said = small
     assert len(said) == 5 and "2 teachers" in said[0] and "never see a 5" in said[-1]
