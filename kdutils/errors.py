@@ -16,6 +16,13 @@ def positive(name: str, value: float) -> float:
     return value
 
 
+def at_least(name: str, value: float, low: float) -> float:
+    """Return `value` if it is a finite number >= low, else raise ParameterError."""
+    if not (_is_number(value) and value >= low):
+        raise ParameterError(f"{name} must be a number >= {low:g}, got {value!r}.")
+    return value
+
+
 def between(name: str, value: float, low: float, high: float) -> float:
     """Return `value` if low <= value <= high, else raise ParameterError."""
     if not (_is_number(value) and low <= value <= high):

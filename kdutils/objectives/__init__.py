@@ -8,6 +8,17 @@ An *objective* is what the training loop calls: objective(student, teacher, labe
 from kdutils.objectives.classification import cross_entropy, hard_labels, label_smoothing
 from kdutils.objectives.hinton import distillation, kd_loss, soft_cross_entropy
 from kdutils.objectives.softmax import log_softmax, softmax
+from kdutils.objectives.tolerance import (
+    ancestor,
+    ancestor_convex,
+    confidence_penalty,
+    optimum,
+    penalty_optimum,
+    smoothing_optimum,
+    threshold,
+    top_score_difference,
+)
 
-__all__ = ["cross_entropy", "distillation", "hard_labels", "kd_loss", "label_smoothing", "log_softmax",
-           "soft_cross_entropy", "softmax"]
+__all__ = ["ancestor", "ancestor_convex", "confidence_penalty", "cross_entropy", "distillation", "hard_labels",
+           "kd_loss", "label_smoothing", "log_softmax", "optimum", "penalty_optimum", "smoothing_optimum",
+           "soft_cross_entropy", "softmax", "threshold", "top_score_difference"]

@@ -8,12 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdutils.errors import ParameterError, between, one_of, positive
+from kdutils.errors import ParameterError, at_least, between, one_of, positive, whole
 
 # Every knob an objective may read, and the check of one value of it.
 RANGES: dict[str, Callable[[float], float]] = {
     "temperature": partial(positive, "temperature"),
     "alpha": lambda value: between("alpha", value, 0, 1),
+    "eta": lambda value: at_least("eta", value, 0),
+    "ranks": lambda value: whole("ranks", value, 2),
+    "epsilon": lambda value: between("epsilon", value, 0, 1),
+    "beta": lambda value: at_least("beta", value, 0),
 }
 
 
