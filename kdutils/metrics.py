@@ -1,9 +1,11 @@
 """What is measured: functions of logits (..., N, C) and labels (..., N) or (N,), one value per network (...,)."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from kdutils.errors import between, whole
+from kdutils.errors import ParameterError, between, whole
 from kdutils.objectives import log_softmax, softmax
 
 
@@ -43,6 +45,34 @@ def entropy(logits: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
 def mass_by_rank(logits: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
     """Mean probability of the first, second, ... class of each image: (..., N, C) -> (..., C), summing to 1."""
     return softmax(logits, temperature).sort(-1, descending=True).values.mean(-2)
+
+
+def mass_in_ranks(logits: Tensor, ranks: int) -> Tensor:
+    """Mean probability of rank 1, of ranks 2 .. K, and of the rest: (..., N, C) -> (..., 3), summing to 1."""
+    classes = logits.shape[-1]
+    whole("ranks", ranks, 2, classes, why="the classes")
+    return torch.stack([part.sum(-1) for part in mass_by_rank(logits).split([1, ranks - 1, classes - ranks], -1)], -1)
+
+
+def mass_inside_groups(logits: Tensor, labels: Tensor, groups: Sequence[Sequence[int]], ranks: int) -> Tensor:
+    """Share of the mass of ranks 2 .. K that lies on classes of the label's group, 0..1: (..., N, C) -> (...,).
+
+    Of all secondary mass of all images together; the label's own mass is left out where it is not first. Images whose
+    label is alone in its group are left out too. The measure is ours: the paper's was not available to us.
+    """
+    classes = logits.shape[-1]
+    group_of = torch.full((classes,), -1, device=logits.device)
+    for index, group in enumerate(groups):
+        group_of[list(group)] = index
+    if sorted(label for group in groups for label in group) != list(range(classes)):
+        raise ParameterError(f"groups must name each of the classes 0..{classes - 1} once, got {list(groups)}.")
+    whole("ranks", ranks, 2, classes, why="the classes")
+    p, which = softmax(logits).sort(-1, descending=True)
+    of_label = labels.expand(logits.shape[:-1])[..., None]
+    counted = (group_of.bincount()[group_of] > 1)[of_label] & (which != of_label)
+    secondary = (p * counted)[..., 1:ranks]
+    inside = secondary * (group_of[which] == group_of[of_label])[..., 1:ranks]
+    return inside.sum((-1, -2)) / secondary.sum((-1, -2))
 
 
 def bias_corrected(logits: Tensor, label: int, rate: float = 0.1) -> Tensor:

@@ -112,7 +112,8 @@ CLAIMS = (
           paper="Not a claim of the paper: our look for its limit.",
           why="Not to be compared.",
           caveat="Symmetric noise: a wrong label is any other class with the same probability."),
-    Claim("G7", _YANG, "Generations are worth uniting: their mean answer beats the last one and as many strict networks.",
+    Claim("G7", _YANG,
+          "Generations are worth uniting: their mean answer beats the last one, and as many strict networks.",
           "tolerant_teachers", (
               Part("generations 0-5 united against generation 5, clean labels", _ensemble_over_last(0.0), low=0),
               Part("generations 0-5 united against generation 5, noisy labels", _ensemble_over_last(0.3), low=0),
@@ -124,7 +125,7 @@ CLAIMS = (
           why="Whether the paper compares with networks of independent starts is not known to us; it is the fair "
               "comparison, since both cost the same."),
     Claim("G8", _YANG, "Features of a tolerant lineage transfer better to classes it never saw.", "tolerant_teachers", (
-        Part("linear probe: generation 5 of the tolerant lineage against its strict counterpart's generation 0",
+        Part("linear probe: generation 5 of the tolerant lineage against the strict first teacher",
              lambda results: results.paired(
                  "accuracy", {"part": "probe", "method": "tolerant", "generation": _LAST},
                  {"part": "probe", "method": "strict", "generation": 0}), low=0),

@@ -1,7 +1,7 @@
 """What the experiments share: data split by seed, cached teachers, and a population over settings x seeds."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import torch
@@ -21,19 +21,20 @@ STUDENT = MLP(64, (16,), 10)
 
 @dataclass(frozen=True)
 class Setting:
-    """One arm of a comparison. `temperature` is None where no teacher is asked (alpha 0)."""
+    """One arm of a comparison. `temperature` is None where no teacher is asked (alpha 0); `teacher` is which one is."""
 
     method: str
     temperature: float | None = None
     alpha: float = 1.0
+    teacher: int = 0
 
 
 HARD = Setting("hard labels", alpha=0.0)
 
 
-def distilled(temperature: float) -> Setting:
+def distilled(temperature: float, teacher: int = 0) -> Setting:
     """The arm that learns from soft targets alone."""
-    return Setting("distilled", float(temperature))
+    return Setting("distilled", float(temperature), teacher=teacher)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +71,7 @@ def teachers(lab: Lab, train: Tensor, spec: Specification = TEACHER, recipe: Rec
     Teachers are paid for once: the logits come from the cache if these teachers were trained before.
     """
     made_of = {"data": lab.data.fingerprint, "network": [type(spec).__name__, asdict(spec)], "recipe": asdict(recipe),
-               "objective": "hard labels", "seeds": lab.seeds, "train": _digest(train), "device": train.device.type}
+               "objective": "hard labels", "seeds": lab.seeds, "train": digest(train), "device": train.device.type}
 
     def make():
         population = Population(spec, lab.seeds, train.device)
@@ -114,19 +115,35 @@ class Cohort:
 
 
 def cohort(lab: Lab, teacher_logits: Tensor, transfer: Tensor, settings: Sequence[Setting],
-           spec: Specification = STUDENT) -> Cohort:
+           spec: Specification = STUDENT, labels: Tensor | None = None) -> Cohort:
     """Students of every setting and seed: the same split, initialisation and batch order for each seed's arms.
 
-    teacher_logits: (S, N, C), one teacher per seed. transfer: (S, n), the images the students are trained on.
+    teacher_logits: (S, N, C), one teacher per seed, or (A, S, N, C), of which a setting takes the one it names.
+    transfer: (S, n), the images the students are trained on. labels: (S, N) if they see others than the data's.
     """
     arms, s = len(settings), len(lab.seeds)
     seeds = lab.seeds * arms
-    task = Task(lab.data.inputs, lab.data.labels, transfer.repeat(arms, 1), seeds, {"logits": teacher_logits},
-                torch.arange(s, device=transfer.device).repeat(arms))
+    first = torch.tensor([setting.teacher * s for setting in settings], device=transfer.device)
+    teacher_of = (first[:, None] + torch.arange(s, device=transfer.device)).flatten()
+    task = Task(lab.data.inputs, lab.data.labels if labels is None else labels.repeat(arms, 1),
+                transfer.repeat(arms, 1), seeds, {"logits": teacher_logits.flatten(0, -3)}, teacher_of)
     knobs = Knobs(temperature=[setting.temperature or 1.0 for setting in settings for _ in range(s)],
                   alpha=[setting.alpha for setting in settings for _ in range(s)])
     return Cohort(lab, tuple(settings), Population(spec, seeds, transfer.device), task, knobs)
 
 
-def _digest(indices: Tensor) -> str:
-    return hashlib.sha256(indices.cpu().numpy().tobytes()).hexdigest()[:12]
+def collected(groups: Iterator[list[dict]], report: Callable[[str], None]) -> tuple[list[dict], bool]:
+    """The rows of all groups, and whether they are complete: an interrupt keeps the groups that are finished."""
+    rows = []
+    try:
+        for group in groups:
+            rows += group
+    except KeyboardInterrupt:
+        report("Interrupted: the groups finished so far are kept.")
+        return rows, False
+    return rows, True
+
+
+def digest(values: Tensor) -> str:
+    """12 hex digits of a tensor's content: part of a cache key."""
+    return hashlib.sha256(values.cpu().numpy().tobytes()).hexdigest()[:12]

@@ -15,7 +15,7 @@ from torch import Tensor
 from kdutils import metrics
 from kdutils.datasets import without_class
 from kdutils.errors import positive, whole
-from kdutils.experiments.common import HARD, Cohort, Lab, Setting, cohort, distilled, teachers
+from kdutils.experiments.common import HARD, Cohort, Lab, Setting, cohort, collected, distilled, teachers
 from kdutils.networks import MLP
 from kdutils.results import Results, provenance
 from kdutils.training import Recipe
@@ -60,13 +60,7 @@ def run(params: DarkKnowledge, report: Callable[[str], None] = lambda line: None
     lab = Lab.open("digits", params.seeds, params.seed, params.device)
     for n in (*params.transfer_sizes, *params.control_sizes):
         whole("transfer images", n, 1, lab.pool.shape[1], why="the pool of digits")
-    rows, complete = [], True
-    try:
-        for group in _groups(lab, params, report):
-            rows += group
-    except KeyboardInterrupt:
-        complete = False
-        report("Interrupted: the groups finished so far are kept.")
+    rows, complete = collected(_groups(lab, params, report), report)
     params_used = asdict(params)
     return Results(pd.DataFrame(rows), params_used, provenance(params.device, time.perf_counter() - start), complete)
 
