@@ -108,7 +108,8 @@ class Results:
         """Read what `save` wrote."""
         try:
             stored = json.loads(Path(path).read_text())
-            table = pd.read_json(StringIO(json.dumps(stored["table"])), orient="split", dtype=False)
+            table = pd.read_json(StringIO(json.dumps(stored["table"])), orient="split", dtype=False,
+                                 precise_float=True)  # 0.3 must stay 0.3: settings are found by equality
         except FileNotFoundError:
             raise ParameterError(f"there are no results at {path}.") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:

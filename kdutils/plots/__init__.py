@@ -4,6 +4,8 @@ from kdutils.plots.base import Plot, Table, claims_table, digit_gallery, paper_a
 from kdutils.plots.dark_knowledge import gain_by_temperature, learning_curves, omitted_digit, whose_labels
 from kdutils.plots.static import bundle
 from kdutils.plots.style import COLOURS, DASHES, base_layout, title_fonts
+from kdutils.plots.tolerant_teachers import ensembles, generations, linear_probe, pay_and_gain, where_the_mass_goes
 
-__all__ = ["COLOURS", "DASHES", "Plot", "Table", "base_layout", "bundle", "claims_table", "digit_gallery",
-           "gain_by_temperature", "learning_curves", "omitted_digit", "paper_and_us", "title_fonts", "whose_labels"]
+__all__ = ["COLOURS", "DASHES", "Plot", "Table", "base_layout", "bundle", "claims_table", "digit_gallery", "ensembles",
+           "gain_by_temperature", "generations", "learning_curves", "linear_probe", "omitted_digit", "paper_and_us",
+           "pay_and_gain", "title_fonts", "where_the_mass_goes", "whose_labels"]

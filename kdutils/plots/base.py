@@ -85,23 +85,25 @@ def log_temperature_axis(temperatures: Sequence[float]) -> dict:
             "ticktext": [f"{t:g}" for t in temperatures], "range": [low - 0.08, high + 0.08]}
 
 
-def band(figure: go.Figure, x, rows: pd.DataFrame, colour: str, name: str) -> None:
-    """A mean line with its 95% band."""
-    edge = {"x": x, "mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"}
+def band(figure: go.Figure, x, rows: pd.DataFrame, colour: str, name: str, **more) -> None:
+    """A mean line with its 95% band; `more` (row, col, showlegend) goes to the line, row and col also to the band."""
+    place = {key: more[key] for key in ("row", "col") if key in more}
+    edge = {"x": x, "mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"} | place
     figure.add_scatter(y=rows["low"], **edge)
     figure.add_scatter(y=rows["high"], fill="tonexty", fillcolor=translucent(COLOURS[colour]), **edge)
     figure.add_scatter(x=x, y=rows["mean"], mode="lines", name=name,
-                       line={"color": COLOURS[colour], "dash": DASHES[colour], "width": 2.5})
+                       line={"color": COLOURS[colour], "dash": DASHES[colour], "width": 2.5}, **more)
 
 
 def intervals(figure: go.Figure, x, effects: Sequence[Effect], name: str, colour: str, symbol: str,
-               line: bool = True) -> None:
-    """Means with vertical 95% intervals."""
+              line: bool = True, **more) -> None:
+    """Means with vertical 95% intervals; `more` as for `band`."""
+    place = {key: more[key] for key in ("row", "col") if key in more}
     nothing = [np.nan] * len(effects)
     bars_x = np.column_stack([x, x, nothing]).ravel()
     bars_y = np.column_stack([[e.low for e in effects], [e.high for e in effects], nothing]).ravel()
     figure.add_scatter(x=bars_x, y=bars_y, mode="lines", line={"color": colour, "width": 2}, showlegend=False,
-                       hoverinfo="skip", connectgaps=False)
+                       hoverinfo="skip", connectgaps=False, **place)
     figure.add_scatter(x=list(x), y=[e.mean for e in effects], mode="lines+markers" if line else "markers", name=name,
                        line={"color": colour, "width": 1.5}, marker={"color": colour, "size": 9, "symbol": symbol},
-                       hovertemplate="%{y:.2f}<extra>" + name + "</extra>")
+                       hovertemplate="%{y:.2f}<extra>" + name + "</extra>", **more)

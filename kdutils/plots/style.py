@@ -11,9 +11,18 @@ COLOURS = {
     "hard labels": "#009E73",
     "other": "#7f7f7f",
     "highlight": "#CC79A7",
+    # Kinds of first teachers; a strict one is an ordinary teacher, a darker hue is more tolerant.
+    "strict": "#0072B2",
+    "tolerant": "#CC79A7",
+    "very tolerant": "#7b3f66",
+    "smoothed": "#E69F00",
+    "penalised": "#56B4E9",
 }
-DASHES = {"teacher": "dash", "distilled": "solid", "hard labels": "dot", "other": "solid"}
-MARKERS = {"teacher": "square", "distilled": "circle", "hard labels": "diamond", "other": "circle-open"}
+DASHES = {"teacher": "dash", "distilled": "solid", "hard labels": "dot", "other": "solid", "strict": "dash",
+          "tolerant": "solid", "very tolerant": "solid", "smoothed": "dashdot", "penalised": "dot"}
+MARKERS = {"teacher": "square", "distilled": "circle", "hard labels": "diamond", "other": "circle-open",
+           "strict": "square", "tolerant": "circle", "very tolerant": "triangle-up", "smoothed": "diamond",
+           "penalised": "x"}
 
 # Kinds of first teachers of a lineage: colour, dash and marker.
 ANCESTORS = {
