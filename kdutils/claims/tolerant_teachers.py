@@ -104,8 +104,9 @@ CLAIMS = (
               Part("open question: tolerant against strict at generation 5, noisy labels", _over_strict(0.3), low=0)),
           paper=f"Students improve over generations and beat born-again networks; {_UNKNOWN}.",
           why="Ten classes with little similarity structure, small networks, few images.",
-          caveat="Climbing from an ancestor that was held down may be recovery, not gain: compare with generation 0 of "
-                 "the strict lineage. No generation is picked by its test accuracy: the last one counts."),
+          caveat="To climb from an ancestor that was held down may be recovery, not gain: compare with the strict "
+                 "lineage. Each generation keeps 1 - lambda, here half, of what its ancestor taught beside the labels. "
+                 "No generation is picked by its test accuracy: the last one counts."),
     Claim("G6", _OURS, "Where 40% of the labels are wrong, tolerance harms the student.", "tolerant_teachers", (
         Part("student with 1,200 images, T = 1: eta 0.6 against 0", _student(0.6, part="noise", n=1200), high=0),
         Part("student with 1,200 images, T = 1: eta 0.9 against 0", _student(0.9, part="noise", n=1200), high=0)),

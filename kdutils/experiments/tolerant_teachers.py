@@ -67,7 +67,7 @@ class TolerantTeachers:
     teacher. probed: the first digit that the lineages of the probe never see. steps: of a student, and of a
     network of a lineage."""
 
-    seeds: int = 12
+    seeds: int = 20
     etas: tuple[float, ...] = (0.0, 0.3, 0.6, 0.9, 1.2)
     ranks: int = 5
     transfer_sizes: tuple[int, ...] = (100, 1200)
@@ -146,8 +146,9 @@ def lineages(lab: Lab, train: Tensor, chosen: Sequence[Ancestor], generations: i
     """Generation 0, 1, ... of A kinds of ancestors, one lineage per seed: populations of A * S networks.
 
     Each network learns from labels, weighed by lambda, and from the network before it at T = 1; it has the same size
-    and the same budget, and starts afresh. Only generation 0 knows of tolerance. Start and batch order depend on
-    seed and generation, not on the kind.
+    and the same budget, and starts afresh. Only generation 0 knows of tolerance: where a network follows its targets
+    exactly, what its ancestor left beside the label is multiplied by 1 - lambda in each generation. Start and batch
+    order depend on seed and generation, not on the kind.
     """
     whole("generations", generations, 1)
     between("lambda", label_weight, 0, 1)
