@@ -61,12 +61,12 @@ def mass_inside_groups(logits: Tensor, labels: Tensor, groups: Sequence[Sequence
     label is alone in its group are left out too. The measure is ours: the paper's was not available to us.
     """
     classes = logits.shape[-1]
-    group_of = torch.full((classes,), -1, device=logits.device)
-    for index, group in enumerate(groups):
-        group_of[list(group)] = index
     if sorted(label for group in groups for label in group) != list(range(classes)):
         raise ParameterError(f"groups must name each of the classes 0..{classes - 1} once, got {list(groups)}.")
     whole("ranks", ranks, 2, classes, why="the classes")
+    group_of = torch.empty(classes, dtype=torch.int64, device=logits.device)
+    for index, group in enumerate(groups):
+        group_of[list(group)] = index
     p, which = softmax(logits).sort(-1, descending=True)
     of_label = labels.expand(logits.shape[:-1])[..., None]
     counted = (group_of.bincount()[group_of] > 1)[of_label] & (which != of_label)

@@ -140,4 +140,4 @@ def _rank_weights(ranks: int | Tensor, ranked: Tensor) -> Tensor:
     else:
         ranks = whole("ranks", ranks.item() if torch.is_tensor(ranks) else ranks, 2, classes, why="the classes")
     position = torch.arange(classes, device=ranked.device, dtype=ranked.dtype)
-    return (position == 0).to(ranked) - ((position > 0) & (position < ranks)) / (ranks - 1)
+    return (position == 0).to(ranked) - ((position > 0) & (position < ranks)).to(ranked) / (ranks - 1)

@@ -105,7 +105,7 @@ def made_results(**shift):
 
 
 def verdicts(results):
-    table = claims.table(results, claims.select())
+    table = claims.table(results, claims.of("dark_knowledge"))
     assert set(table.claim) == {"H1", "H2", "H3", "H4", "H5"} and (table.groupby("claim").verdict.nunique() == 1).all()
     return dict(zip(table.claim, table.verdict, strict=True))
 
@@ -157,8 +157,10 @@ def test_one_seed_is_never_a_verdict():
 
 
 def test_claims_are_found_by_id_and_by_experiment(refuses):
-    assert [claim.id for claim in claims.select()] == ["H1", "H2", "H3", "H4", "H5"] == [
-        claim.id for claim in claims.of("dark_knowledge")]
+    of_hinton, of_yang = ["H1", "H2", "H3", "H4", "H5"], ["G1", "G2", "G3", "G4", "G5", "G6", "G7", "G8"]
+    assert [claim.id for claim in claims.of("dark_knowledge")] == of_hinton
+    assert [claim.id for claim in claims.of("tolerant_teachers")] == of_yang
+    assert [claim.id for claim in claims.select()] == of_hinton + of_yang
     assert claims.of("nothing") == [] and [claim.id for claim in claims.select(["H3", "H1"])] == ["H3", "H1"]
     for claim in claims.select():
         assert claim.statement.endswith(".") and claim.source and claim.parts

@@ -205,8 +205,8 @@ def test_dark_knowledge_tells_what_it_does_and_is_recorded_whole(small, tmp_path
     results.save(tmp_path / "runs.json")
     again = Results.load(tmp_path / "runs.json")
     assert again.params == json.loads(json.dumps(results.params)) and again.complete
-    assert claims.table(again, claims.select())["part verdict"].tolist() == claims.table(
-        results, claims.select())["part verdict"].tolist()
+    assert claims.table(again, claims.of("dark_knowledge"))["part verdict"].tolist() == claims.table(
+        results, claims.of("dark_knowledge"))["part verdict"].tolist()
 
 
 def test_an_interrupt_keeps_the_finished_groups(fast_teachers):
