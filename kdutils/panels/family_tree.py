@@ -19,12 +19,13 @@ from kdutils.objectives import softmax
 from kdutils.panels.base import Control
 from kdutils.panels.examples import Example, usual_examples
 from kdutils.panels.trainer import TrainingPanel
-from kdutils.plots.style import ANCESTORS, COLOURS, GREYS, base_layout, title_fonts
+from kdutils.plots.style import COLOURS, DASHES, GREYS, MARKERS, base_layout, title_fonts
 from kdutils.results import Effect, interval
 from kdutils.training import Recipe
 
 CLASSES = np.arange(10)
 RANKS = 5
+KINDS = {kind.name: kind for kind in kinds(RANKS)}
 MOST = 5        # generations after the first teacher
 
 
@@ -52,8 +53,9 @@ class FamilyTree(TrainingPanel):
 
     title = "Family tree"
     pace = 1.0          # generations per second
+    unit = "generation"
     controls = (
-        Control("kind", "Ancestor", "choice", options=tuple(ANCESTORS), default="tolerant",
+        Control("kind", "Ancestor", "choice", options=tuple(KINDS), default="tolerant",
                 help="How the first teacher of the lineage was trained. Its children know nothing of it."),
         Control("generation", "Generation", low=0, high=MOST, default=0,
                 help="0 is the ancestor; each later one learnt from the one before it."),
@@ -75,7 +77,6 @@ class FamilyTree(TrainingPanel):
         self.recipe = Recipe(steps=steps)
         self.noise = between("label noise", noise, 0, 1)
         self.labels = torch.stack([label_noise(self.lab.data.labels, noise, 10, seed) for seed in self.lab.seeds])
-        self.kinds = {kind.name: kind for kind in kinds(RANKS)}
         self.tree: list[Generation] = []
         super().__init__(**values)
 
@@ -94,8 +95,9 @@ class FamilyTree(TrainingPanel):
         figure = make_subplots(
             rows=1, cols=4, column_widths=[0.36, 0.24, 0.13, 0.27], horizontal_spacing=0.055,
             subplot_titles=["test accuracy (%)", "mass on ranks 2 to 5 (%)", "the digit", "what this member says"])
-        for name, (colour, dash, symbol) in ANCESTORS.items():
-            line = {"color": colour, "dash": dash, "width": 2}
+        for name in KINDS:
+            colour, symbol = COLOURS[name], MARKERS[name]
+            line = {"color": colour, "dash": DASHES[name], "width": 2}
             figure.add_scatter(uid=f"{name} interval", x=[], y=[], mode="lines", line={"color": colour, "width": 1.5},
                                showlegend=False, hoverinfo="skip", row=1, col=1)
             figure.add_scatter(uid=name, x=[], y=[], mode="lines+markers", line=line, name=name, row=1, col=1,
@@ -106,7 +108,7 @@ class FamilyTree(TrainingPanel):
                                hovertemplate="%{y:.1f}%<extra>" + name + "</extra>")
         for column in (1, 2):
             figure.add_scatter(uid=f"chosen {column}", x=[], y=[], mode="markers", showlegend=False, hoverinfo="skip",
-                               marker={"color": COLOURS["highlight"], "symbol": "circle-open", "size": 18,
+                               marker={"color": COLOURS["distilled"], "symbol": "circle-open", "size": 18,
                                        "line": {"width": 2.5}}, row=1, col=column)
         figure.add_heatmap(uid="image", colorscale=GREYS, zmin=0, zmax=16, showscale=False, hoverinfo="skip", row=1,
                            col=3, x=np.tile(np.arange(8), 8), y=np.repeat(np.arange(8), 8), z=np.zeros(64))
@@ -136,7 +138,7 @@ class FamilyTree(TrainingPanel):
     def _draw_tree(self) -> None:
         """Dots side by side within a generation, so that their intervals can be told apart."""
         ends: dict[int, list[float]] = {1: [], 2: []}
-        for place, name in enumerate(ANCESTORS):
+        for place, name in enumerate(KINDS):
             x = [g.step + 0.09 * (place - 2) for g in self.tree]
             effects = [interval(g.accuracy[place]) for g in self.tree]
             edges = [[e.low, e.high, math.nan] for e in effects]
@@ -154,7 +156,7 @@ class FamilyTree(TrainingPanel):
     def _draw_member(self) -> None:
         if not self.tree:
             return
-        place, member = list(ANCESTORS).index(self.values["kind"]), self.tree[self.chosen]
+        place, member = list(KINDS).index(self.values["kind"]), self.tree[self.chosen]
         x = member.step + 0.09 * (place - 2)
         self.chart.set("chosen 1", x=[x], y=[member.accuracy[place].mean()])
         self.chart.set("chosen 2", x=[x], y=[member.secondary[place].mean()])
@@ -166,7 +168,7 @@ class FamilyTree(TrainingPanel):
 
     def _says(self, generation: Generation) -> np.ndarray:
         """Probabilities (10,) that the chosen kind's network of this generation gives the chosen digit."""
-        logits = generation.of_digits[list(ANCESTORS).index(self.values["kind"]), self.values["digit"]]
+        logits = generation.of_digits[list(KINDS).index(self.values["kind"]), self.values["digit"]]
         return softmax(logits).numpy()
 
     # ---- the run ---------------------------------------------------------------------------------------------------
@@ -176,20 +178,19 @@ class FamilyTree(TrainingPanel):
         super().begin()
 
     def start(self) -> Iterator[Generation]:
-        chosen = [self.kinds[name] for name in ANCESTORS]
-        grown = lineages(self.lab, self.train_on, chosen, self.generations, recipe=self.recipe,
+        grown = lineages(self.lab, self.train_on, tuple(KINDS.values()), self.generations, recipe=self.recipe,
                          labels=self.labels if self.noise else None)
         return (self._measured(number, population) for number, population in enumerate(grown))
 
     def _measured(self, number: int, population) -> Generation:
-        data, test = self.lab.data, self.lab.test.repeat(len(ANCESTORS), 1)
+        data, test = self.lab.data, self.lab.test.repeat(len(KINDS), 1)
         logits = population.predict(take(data.inputs, test))
         right = 100 * metrics.accuracy(logits, data.labels[test])
         secondary = 100 * metrics.mass_by_rank(logits)[:, 1:RANKS].sum(-1)
         shown = data.inputs[[self.examples[label].index for label in range(10)]]
         of_digits = population.predict(shown)[::len(self.lab.seeds)].cpu()
-        return Generation(number, self.generations, right.view(len(ANCESTORS), -1).cpu().numpy(),
-                          secondary.view(len(ANCESTORS), -1).cpu().numpy(), of_digits)
+        return Generation(number, self.generations, right.view(len(KINDS), -1).cpu().numpy(),
+                          secondary.view(len(KINDS), -1).cpu().numpy(), of_digits)
 
     def observe(self, snapshot: Generation) -> None:
         self.tree.append(snapshot)
@@ -201,17 +202,14 @@ class FamilyTree(TrainingPanel):
 
     # ---- the words -------------------------------------------------------------------------------------------------
 
-    def _place(self) -> str:
-        return f" at generation {self._at.step} of {self._at.steps}" if self._at else ""
-
     def _accuracy(self, name: str, generation: int) -> np.ndarray:
-        return self.tree[generation].accuracy[list(ANCESTORS).index(name)]
+        return self.tree[generation].accuracy[list(KINDS).index(name)]
 
     def reading(self) -> str:
         name, digit = self.values["kind"], self.values["digit"]
         images = f"{self.train_on.shape[1]:,} images" + (f", {self.noise:.0%} wrong labels" if self.noise else "")
         if not self.tree:
-            return (f"Press Train: {len(ANCESTORS)} kinds of ancestors, {len(self.lab.seeds)} of each, and "
+            return (f"Press Train: {len(KINDS)} kinds of ancestors, {len(self.lab.seeds)} of each, and "
                     f"{self.generations} generations after them learn from {images}.")
         number = self.chosen
         p = self._says(self.tree[number])

@@ -15,9 +15,10 @@ from kdutils.experiments.tolerant_teachers import ancestors, kinds
 from kdutils.networks import MLP
 from kdutils.objectives import softmax
 from kdutils.panels.base import Control, Panel
-from kdutils.plots.style import ANCESTORS, COLOURS, base_layout, title_fonts
+from kdutils.plots.style import COLOURS, base_layout, title_fonts
 from kdutils.training import Recipe
 
+KINDS = tuple(kind.name for kind in kinds())
 WHITE_TO_ORANGE = [[0.0, "#ffffff"], [0.5, "#fdc692"], [1.0, "#f07818"]]    # black figures stay readable on it
 
 
@@ -34,7 +35,7 @@ class SecondariesPanel(Panel):
 
     title = "Who are the secondaries?"
     controls = (
-        Control("teacher", "Teacher", "choice", options=tuple(ANCESTORS), default="tolerant",
+        Control("teacher", "Teacher", "choice", options=KINDS, default="tolerant",
                 help="Tolerant, smoothed and penalised leave the label the same share at their free optimum, 8/9."),
         Control("ranks", "Ranks K", low=2, high=10, default=5,
                 help="How many of the largest probabilities of an image count. All teachers were made with K = 5."),
@@ -52,10 +53,9 @@ class SecondariesPanel(Panel):
         self.groups = tuple(tuple(group) for group in groups)
         spec = MLP(self.lab.data.inputs[0].numel(), (128,), self.lab.data.n_classes)
         recipe = Recipe(steps, TEACHER_RECIPE.batch, TEACHER_RECIPE.lr)
-        made = {kind.name: kind for kind in kinds(5, self.lab.data.n_classes)}
-        logits = ancestors(self.lab, self.lab.pool, [made[name] for name in ANCESTORS], spec, recipe)
-        test = self.lab.test[None, ..., None].expand(len(ANCESTORS), -1, -1, logits.shape[-1])
-        self.logits = dict(zip(ANCESTORS, logits.gather(2, test), strict=True))       # kind -> (S, Q, C)
+        logits = ancestors(self.lab, self.lab.pool, kinds(5, self.lab.data.n_classes), spec, recipe)
+        test = self.lab.test[None, ..., None].expand(len(KINDS), -1, -1, logits.shape[-1])
+        self.logits = dict(zip(KINDS, logits.gather(2, test), strict=True))       # kind -> (S, Q, C)
         self.labels = take(self.lab.data.labels, self.lab.test)                       # (S, Q)
         super().__init__(**values)
 
@@ -82,10 +82,10 @@ class SecondariesPanel(Panel):
         figure.add_scatter(uid="groups", x=[], y=[], mode="lines", line={"color": COLOURS["teacher"], "width": 2},
                            showlegend=False, hoverinfo="skip", row=1, col=1)
         figure.add_bar(uid="by class", x=list(range(n)), y=np.zeros(n), width=0.8, offset=-0.4, name="this teacher",
-                       marker={"color": COLOURS["distilled"]}, showlegend=False, row=1, col=2,
+                       marker={"color": COLOURS["tolerant"]}, showlegend=False, row=1, col=2,
                        hovertemplate="images of %{x}: %{y:.2f}%<extra></extra>")
         figure.add_scatter(uid="strict", x=[], y=[], mode="lines", name="the strict teacher, at the same T", row=1,
-                           col=2, line={"color": COLOURS["hard labels"], "width": 3})
+                           col=2, line={"color": COLOURS["strict"], "width": 3})
         figure.update_layout(base_layout(height=440, margin={"t": 75, "l": 55}, legend={"x": 0.62, "y": 1.08}))
         title_fonts(figure)
         ticks = {"tickvals": list(range(n)), "ticktext": list(names)}
@@ -102,7 +102,7 @@ class SecondariesPanel(Panel):
         # What rounds to 0.0 is left white: the eye finds the others faster.
         self.chart.restyle("figures", {"text": [f"{value:.1f}" if value >= 0.05 else "" for value in mass.ravel()]})
         self.chart.set("by class", y=mass.sum(1))
-        self.chart.restyle("by class", {"marker": {"color": ANCESTORS[self.values["teacher"]][0]}})
+        self.chart.restyle("by class", {"marker": {"color": COLOURS[self.values["teacher"]]}})
         self.chart.set("strict", x=np.ravel([[k - 0.4, k + 0.4, np.nan] for k in range(n)]),
                        y=np.repeat(strict.sum(1), 3))
         self.chart.layout({"yaxis2": {"range": [0, 1.1 * max(mass.sum(1).max(), strict.sum(1).max())]}})

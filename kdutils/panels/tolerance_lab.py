@@ -23,7 +23,7 @@ from kdutils.training import Knobs, Recipe, Task, steps
 
 TEACHER = MLP(64, (64,), 10)
 RANKS = np.arange(1, 11)
-KINDS = {"strict": "hard labels", "tolerant": "distilled"}      # each kind of teacher and the colour of its curves
+KINDS = ("strict", "tolerant")
 SWEEP = (0.3, 0.6, 0.9, 1.2)
 
 
@@ -100,12 +100,12 @@ class ToleranceLab(TrainingPanel):
     def build_figure(self) -> go.Figure:
         figure = make_subplots(
             rows=1, cols=3, column_widths=[0.27, 0.40, 0.33], horizontal_spacing=0.08,
-            subplot_titles=["what teachers say, by rank", "test accuracy (%)", "gain of tolerant teachers' students"])
+            subplot_titles=["what teachers say, by rank", "test accuracy (%)", "students' gain by tolerance (points)"])
         figure.add_bar(uid="tolerant mass", x=RANKS, y=np.full(10, np.nan), width=0.8, offset=-0.4, showlegend=False,
-                       marker={"color": translucent(COLOURS["distilled"], 0.55)}, row=1, col=1,
+                       marker={"color": translucent(COLOURS["tolerant"], 0.6)}, row=1, col=1,
                        hovertemplate="rank %{x}: %{y:.4f}<extra>tolerant</extra>")
         figure.add_scatter(uid="strict mass", x=[], y=[], mode="lines", showlegend=False, row=1, col=1,
-                           line={"color": COLOURS["hard labels"], "width": 3})
+                           line={"color": COLOURS["strict"], "width": 3})
         for kind in KINDS:
             _band(figure, f"{kind} teachers", kind, f"{kind} teachers, then their students", shown=True)
             _band(figure, f"{kind} students", kind, f"students of {kind} teachers", shown=False)
@@ -113,8 +113,8 @@ class ToleranceLab(TrainingPanel):
         figure.add_scatter(uid="border", x=[split, split], y=[0, 105], mode="lines", hoverinfo="skip",
                            line={"color": COLOURS["other"], "width": 1, "dash": "dot"}, showlegend=False, row=1, col=2)
         for uid, colour, symbol, size in (("others", COLOURS["other"], "circle-open", 8),
-                                          ("answers", COLOURS["distilled"], "circle", 9),
-                                          ("latest", COLOURS["highlight"], "circle-open", 16)):
+                                          ("answers", COLOURS["tolerant"], "circle", 9),
+                                          ("latest", COLOURS["distilled"], "circle-open", 16)):
             figure.add_scatter(uid=f"{uid} interval", mode="lines", line={"color": colour, "width": 2}, x=[], y=[],
                                showlegend=False, hoverinfo="skip", row=1, col=3)
             figure.add_scatter(uid=uid, mode="markers", marker={"color": colour, "symbol": symbol, "size": size},
@@ -132,7 +132,7 @@ class ToleranceLab(TrainingPanel):
         for middle, words in ((split / 2, "teachers"), (split + self.learning.steps / 2, "students")):
             figure.add_annotation(x=middle, y=61, text=words, showarrow=False, yanchor="bottom", row=1, col=2)
         figure.update_xaxes(title_text="tolerance eta", range=[-0.08, 1.58], dtick=0.3, col=3)
-        figure.add_hline(y=0, line={"color": COLOURS["hard labels"], "dash": "dot", "width": 1.5}, col=3)
+        figure.add_hline(y=0, line={"color": COLOURS["strict"], "dash": "dash", "width": 1.5}, col=3)
         return figure
 
     def draw(self, changed: frozenset[str]) -> None:
@@ -305,9 +305,8 @@ class ToleranceLab(TrainingPanel):
 
 
 def _band(figure: go.Figure, uid: str, kind: str, name: str, shown: bool) -> None:
-    colour = KINDS[kind]
     edge = {"x": [], "y": [], "mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"}
     figure.add_scatter(uid=f"{uid} low", row=1, col=2, **edge)
-    figure.add_scatter(uid=f"{uid} high", fill="tonexty", fillcolor=translucent(COLOURS[colour]), row=1, col=2, **edge)
+    figure.add_scatter(uid=f"{uid} high", fill="tonexty", fillcolor=translucent(COLOURS[kind]), row=1, col=2, **edge)
     figure.add_scatter(uid=f"{uid} mean", x=[], y=[], mode="lines", name=name, showlegend=shown, row=1, col=2,
-                       line={"color": COLOURS[colour], "dash": DASHES[colour], "width": 2.5})
+                       line={"color": COLOURS[kind], "dash": DASHES[kind], "width": 2.5})

@@ -45,6 +45,7 @@ class TrainingPanel(Panel):
     """
 
     pace = 60.0         # steps per second when not at full speed
+    unit = "step"       # what a snapshot counts, in the status line
     frames = 8.0        # figures per second, at most, that the run asks for
     patience = 2.0      # seconds to wait for a step under way on pause, stop or reset
 
@@ -364,7 +365,7 @@ class TrainingPanel(Panel):
             self._state, self._order = state, "stop"
             match state:
                 case "done":
-                    steps = f": {self._at.step} steps" if self._at else ""
+                    steps = f": {self._at.step} {self.unit}s" if self._at else ""
                     self._say(f"Done{steps} in {_duration(time.monotonic() - self._began)}. Train starts afresh.")
                 case "stopped":
                     self._say(f"Stopped{self._place()}. Train starts afresh.")
@@ -389,7 +390,7 @@ class TrainingPanel(Panel):
     # ---- words and buttons ----------------------------------------------------------------------------------------
 
     def _place(self) -> str:
-        return f" at step {self._at.step} of {self._at.steps}" if self._at else ""
+        return f" at {self.unit} {self._at.step} of {self._at.steps}" if self._at else ""
 
     def _left(self, now: float) -> str:
         since, step = self._resumed

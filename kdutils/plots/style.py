@@ -24,15 +24,6 @@ MARKERS = {"teacher": "square", "distilled": "circle", "hard labels": "diamond",
            "strict": "square", "tolerant": "circle", "very tolerant": "triangle-up", "smoothed": "diamond",
            "penalised": "x"}
 
-# Kinds of first teachers of a lineage: colour, dash and marker.
-ANCESTORS = {
-    "strict": ("#009E73", "dot", "diamond"),
-    "tolerant": ("#D55E00", "solid", "circle"),
-    "very tolerant": ("#7f2704", "dashdot", "triangle-up"),
-    "smoothed": ("#0072B2", "dash", "square"),
-    "penalised": ("#CC79A7", "solid", "x"),
-}
-
 # One hue from light to dark for an ordered quantity (transfer-set size), with a marker each.
 SHADES = ("#fdae6b", "#D55E00", "#7f2704")
 SHADE_MARKERS = ("circle", "square", "triangle-up")
