@@ -590,3 +590,12 @@ def test_headless_after_a_run_nothing_is_run_again(lab, monkeypatch):
     assert lab.state == "done" and len(lab.answers) == 1 and not ours()
     assert lab._repr_mimebundle_()["text/plain"] == bundle["text/plain"] and len(lab.answers) == 1
     assert "distilled students" in bundle["text/plain"]
+
+
+def test_headless_the_page_shows_three_temperatures(monkeypatch):
+    """A reader without a slider sees T = 1, the T that was asked for, and T = 20."""
+    monkeypatch.setenv("KDUTILS_HEADLESS", "1")
+    lab = TemperatureLab(seeds=2, steps=20, temperature=4.0)
+    lab._repr_mimebundle_()
+    assert [answer.temperature for answer in lab.answers] == [1.0, 20.0, 4.0] and lab.values["temperature"] == 4.0
+    assert len(lab.chart.points("answers")["x"]) == 3 and "T = 4," in lab.reading() and not ours()
