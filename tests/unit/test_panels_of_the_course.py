@@ -586,6 +586,7 @@ def test_setting_a_value_while_students_train_takes_milliseconds(endless):
 
 def test_headless_after_a_run_nothing_is_run_again(lab, monkeypatch):
     monkeypatch.setenv("KDUTILS_HEADLESS", "1")
+    lab.run()
     bundle = lab._repr_mimebundle_()
     assert lab.state == "done" and len(lab.answers) == 1 and not ours()
     assert lab._repr_mimebundle_()["text/plain"] == bundle["text/plain"] and len(lab.answers) == 1
