@@ -48,3 +48,15 @@ def one_of(name: str, value: str, allowed: Collection[str]) -> str:
 
 def _is_number(value) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+class Named(dict):
+    """A dictionary that says in a sentence what is missing: Named("knob", {...})["eta"] raises ParameterError."""
+
+    def __init__(self, kind: str, values):
+        super().__init__(values)
+        self.kind = kind
+
+    def __missing__(self, name):
+        known = ", ".join(map(str, self)) or "none"
+        raise ParameterError(f"the objective asks for the {self.kind} {name!r}; this training has {known}.")

@@ -111,8 +111,8 @@ def data() -> Iterable[Check]:
         elif card.embedded:
             yield Check(f"data: {name}", "fail", "cannot be read", REINSTALL)
         else:
-            yield Check(f"data: {name}", "warn", f"not in {datasets.root()} (optional)",
-                        f"kdutils data get {name}  ({card.download_mb:g} MB)")
+            yield Check(f"data: {name}", "ok", f"optional, not in {datasets.root()}; "
+                                               f"to fetch {card.download_mb:g} MB: kdutils data get {name}")
 
 
 def cache() -> Check:

@@ -64,6 +64,7 @@ class Dataset:
         """12 hex digits of the content: part of every cache key."""
         digest = hashlib.sha256(self.images.cpu().numpy().tobytes())
         digest.update(self.labels.cpu().numpy().tobytes())
+        digest.update(repr((self.full_scale, None if self.test is None else self.test.tolist())).encode())
         return digest.hexdigest()[:12]
 
 

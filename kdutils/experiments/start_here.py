@@ -35,7 +35,10 @@ DEFAULT = StartHere()
 
 
 def run(params: StartHere, report: Callable[[str], None] = lambda line: None) -> Results:
-    """Test accuracy (percent) of teachers and students: a row per method, seed and step; teachers at the last step."""
+    """Test accuracy (percent) of teachers and students: a row per method, seed and step; teachers at the last step.
+
+    An interrupt keeps the steps that were measured.
+    """
     start = time.perf_counter()
     lab = Lab.open("digits", params.seeds, params.seed, params.device)
     report(f"{params.seeds} teachers, then {2 * params.seeds} students on {params.transfer} images each")
@@ -43,11 +46,18 @@ def run(params: StartHere, report: Callable[[str], None] = lambda line: None) ->
     logits = teachers(lab, lab.pool)
     rows = [{"method": "teacher", "temperature": None, "step": params.steps, "seed": seed, "accuracy": value}
             for seed, value in zip(lab.seeds, lab.accuracy(logits).tolist(), strict=True)]
-    rows += _student_rows(lab, logits, transfer, params)
-    return Results(pd.DataFrame(rows), asdict(params), provenance(params.device, time.perf_counter() - start))
+    complete = True
+    try:
+        for measured in _student_rows(lab, logits, transfer, params):
+            rows += measured
+    except KeyboardInterrupt:
+        complete = False
+        report("Interrupted: the steps measured so far are kept.")
+    seconds = time.perf_counter() - start
+    return Results(pd.DataFrame(rows), asdict(params), provenance(params.device, seconds), complete)
 
 
-def _student_rows(lab: Lab, logits: Tensor, transfer: Tensor, params: StartHere) -> Iterator[dict]:
+def _student_rows(lab: Lab, logits: Tensor, transfer: Tensor, params: StartHere) -> Iterator[list[dict]]:
     students = cohort(lab, logits, transfer, [HARD, distilled(params.temperature)])
     for snapshot in students.train(Recipe(steps=params.steps), every=max(1, params.steps // 30)):
-        yield from students.rows({"accuracy": students.accuracy()}, step=snapshot.step)
+        yield students.rows({"accuracy": students.accuracy()}, step=snapshot.step)

@@ -30,7 +30,7 @@ def top_score_difference(logits: Tensor, ranks: int | Tensor) -> Tensor:
     Tensors of ranks are checked on the CPU only: nothing is read back from a GPU inside a training step.
     """
     ranked = softmax(logits).sort(-1, descending=True).values
-    return (ranked * _rank_weights(ranks, ranked)).sum(-1).mean(-1)
+    return (ranked * rank_weights(ranks, ranked)).sum(-1).mean(-1)
 
 
 def confidence_penalty(logits: Tensor, labels: Tensor, beta: float | Tensor) -> Tensor:
@@ -129,7 +129,7 @@ def _entropy(logits: Tensor) -> Tensor:
     return -(log_p.exp() * log_p).sum(-1).mean(-1)
 
 
-def _rank_weights(ranks: int | Tensor, ranked: Tensor) -> Tensor:
+def rank_weights(ranks: int | Tensor, ranked: Tensor) -> Tensor:
     """1 for the first rank, -1 / (K - 1) for the 2nd .. K-th, 0 below: (C,), or (..., 1, C) for one K per network."""
     classes = ranked.shape[-1]
     if torch.is_tensor(ranks) and ranks.ndim:

@@ -256,6 +256,15 @@ class Panel:
                 self._widget = self._build_widget()
             return self._widget
 
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        display(self._repr_mimebundle_(), raw=True)
+        if headless():
+            from kdutils.plots.base import caption
+
+            display(caption(self.reading()))
+
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         if headless():
             return self._static_bundle()

@@ -215,7 +215,9 @@ async function render({ model, el }) {
   // Also after a drawing while the cell was out of sight, which has no width.
   const size = new ResizeObserver(([entry]) => {
     const { width } = entry.contentRect;
-    if (width && plot.dataset.points && Math.abs(plot._fullLayout.width - width) > 1) Plotly.Plots.resize(plot);
+    if (!width || !plot.dataset.points || Math.abs(plot._fullLayout.width - width) <= 1) return;
+    // Refused if JupyterLab has taken the cell out of the page meanwhile; its return is another change of size.
+    Plotly.Plots.resize(plot).catch(() => {});
   });
   size.observe(el);
   model.on("msg:custom", listen);

@@ -67,8 +67,8 @@ class SoftmaxPanel(Panel):
         if "axis" in changed:
             linear = self.values["axis"] == "linear"
             self.chart.layout({"yaxis3": {"type": "linear" if linear else "log",
-                                          "range": [0, 1] if linear else [-8, 0.05],
-                                          "exponentformat": "power", "dtick": 0.2 if linear else 2}})
+                                          "range": [0, 1] if linear else [-12.5, 0.05],  # all of T = 1
+                                          "exponentformat": "power", "dtick": 0.2 if linear else 3}})
         self.chart.set("probabilities", y=example.probabilities(self.values["temperature"]).numpy())
 
     def reading(self) -> str:

@@ -170,6 +170,15 @@ class TemperatureLab(TrainingPanel):
         self.answers.clear()
         self.students, self.scores, self.mixed = None, None, False
 
+    def _static_bundle(self) -> dict:
+        """Where nobody can move T: the answers at T = 1 and 20 beside the one asked for."""
+        if self.state == "idle":
+            asked = self.values["temperature"]
+            for temperature in (1.0, 20.0, asked):
+                self.set(temperature=temperature)
+                self.run()
+        return super()._static_bundle()
+
     # ---- the words -------------------------------------------------------------------------------------------------
 
     def reading(self) -> str:

@@ -1,5 +1,6 @@
 """What the figures of every notebook share: bands, intervals, images, tables, and how they are shown."""
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,10 +24,17 @@ class Plot:
     reading: str
 
     def _ipython_display_(self) -> None:
-        from IPython.display import HTML, display
+        from IPython.display import display
 
         display(bundle(self.figure, self.reading), raw=True)
-        display(HTML(f'<p style="color:var(--jp-ui-font-color2,#666);margin:0 0 1em 0">{self.reading}</p>'))
+        display(caption(self.reading))
+
+
+def caption(reading: str):
+    """The sentence under a static figure, for readers who see the page."""
+    from IPython.display import HTML
+
+    return HTML(f'<p style="color:var(--jp-ui-font-color2,#666);margin:0 0 1em 0">{html.escape(reading)}</p>')
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdutils.errors import ParameterError, at_least, between, one_of, positive, whole
+from kdutils.errors import Named, ParameterError, at_least, between, one_of, positive, whole
 
 # Every knob an objective may read, and the check of one value of it.
 RANGES: dict[str, Callable[[float], float]] = {
@@ -53,7 +53,7 @@ class Knobs:
         values, wanted = self._values, (members, device)
         seen, shape, tensors = self._last_read
         if seen is not values or shape != wanted:
-            tensors = {name: _as_tensor(name, value, members, device) for name, value in values.items()}
+            tensors = Named("knob", {name: _as_tensor(name, value, members, device) for name, value in values.items()})
             self._last_read = values, wanted, tensors
         return tensors
 

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from kdutils import seeds as streams
 from kdutils.datasets import take
-from kdutils.errors import ParameterError, one_of, positive, whole
+from kdutils.errors import Named, ParameterError, one_of, positive, whole
 from kdutils.networks import Outputs, Population
 from kdutils.training.knobs import Knobs
 from kdutils.training.optimizers import Adam
 
-Objective = Callable[[Outputs, Outputs | None, Tensor, Mapping], Tensor]
+Objective = Callable[[Outputs, Outputs, Tensor, Mapping], Tensor]
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
@@ -73,12 +73,12 @@ class Task:
                 raise ParameterError(f"teacher {name!r} must be (teachers, {len(self.inputs)}, ...) for {members} "
                                      f"members, got {tuple(outputs.shape)}.")
 
-    def batch(self, position: Tensor) -> tuple[Tensor, Outputs | None, Tensor]:
+    def batch(self, position: Tensor) -> tuple[Tensor, Outputs, Tensor]:
         """Inputs (M, B, c, h, w), teacher outputs {name: (M, B, ...)}, labels (M, B) at positions (M, B) of `train`."""
         index = self.train.gather(1, position)
         labels = self.labels[index] if self.labels.ndim == 1 else self.labels.gather(1, index)
-        teacher = self.teacher and {name: self._rows(outputs, index) for name, outputs in self.teacher.items()}
-        return take(self.inputs, index), teacher, labels
+        outputs = {name: self._rows(output, index) for name, output in (self.teacher or {}).items()}
+        return take(self.inputs, index), Named("teacher output", outputs), labels
 
     def _rows(self, outputs: Tensor, index: Tensor) -> Tensor:
         which = self.teacher_of if self.teacher_of is not None else torch.arange(len(index), device=index.device)

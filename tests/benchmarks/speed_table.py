@@ -1,4 +1,4 @@
-"""The README's table of speed, made from the results that the benchmarks wrote: python tests/benchmarks/speed_table.py"""
+"""The tables of speed in the README, from what the benchmarks wrote: python tests/benchmarks/speed_table.py"""
 
 import json
 import re
@@ -30,7 +30,8 @@ def temperature_lab() -> list[str]:
     found = json.loads((HERE / "results" / "temperature_lab.json").read_text())
     lines = ["| temperature lab, in a real browser | ms | promised |", "|---|---|---|"]
     lines += [f"| {name} | {found['figures'][name]:.0f} | {promise} |" for name, promise in found["promised"].items()]
-    return [*lines, "", f"{where(found['provenance'])}, {found['cores']} cores, browser and server on the same machine."]
+    origin = f"{where(found['provenance'])}, {found['cores']} cores, browser and server on the same machine."
+    return [*lines, "", origin]
 
 
 def where(provenance: dict) -> str:

@@ -6,7 +6,6 @@ error and every request to another host.
 """
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -19,6 +18,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
+
+from kdutils.course.doctor import find_browser
 
 pytest.importorskip("jupyterlab", reason="JupyterLab is not installed: pip install 'kdutils[notebooks]'.")
 sync_api = pytest.importorskip("playwright.sync_api",
@@ -101,15 +102,12 @@ def _until_it_answers(url: str, server: subprocess.Popen, log: Path, patience: f
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator:
-    """Chromium: Debian's, else Playwright's own, else any that is found."""
+    """The Chromium that `kdutils doctor` finds: one on the PATH, else Playwright's own."""
+    path = find_browser()
+    if path is None:
+        pytest.skip(HOW_TO_GET_ONE)
     with sync_api.sync_playwright() as playwright:
-        own = Path(playwright.chromium.executable_path)
-        found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome", "chrome")]
-        candidates = [Path(path) for path in ("/usr/bin/chromium", own, *found) if path]
-        path = next((path for path in candidates if path.exists()), None)
-        if path is None:
-            pytest.skip(HOW_TO_GET_ONE)
-        chromium = playwright.chromium.launch(executable_path=str(path), args=ARGUMENTS)
+        chromium = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield chromium
         chromium.close()
 

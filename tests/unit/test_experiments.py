@@ -302,3 +302,20 @@ def test_pairing_is_what_makes_the_gains_clear(lecture):
     paired = lecture.paired("accuracy", ALL | AT_1, ALL | HARD_LABELS)
     alone = lecture.mean("accuracy", **ALL, **AT_1)
     assert paired.high - paired.low < 0.6 * (alone.high - alone.low)
+
+
+def test_an_interrupted_first_distillation_keeps_its_steps(monkeypatch):
+    """The interrupt comes after the third measurement; teachers and three snapshots of both arms are there."""
+    measured = start_here._student_rows
+
+    def interrupted(*arguments):
+        for number, rows in enumerate(measured(*arguments)):
+            if number == 3:
+                raise KeyboardInterrupt
+            yield rows
+
+    monkeypatch.setattr(start_here, "_student_rows", interrupted)
+    results = start_here.run(start_here.StartHere(seeds=2, steps=60))
+    assert not results.complete
+    assert len(results.where(method="teacher")) == 2
+    assert len(results.where(method="distilled")) == len(results.where(method="hard labels")) == 6

@@ -406,3 +406,15 @@ def test_the_order_of_a_member_does_not_depend_on_its_companions():
     alone = first([7], 0)
     assert torch.equal(alone, first([1, 7, 3], 1)) and torch.equal(alone, first([7, 7], 1))
     assert torch.equal(alone, first([3, 7, 3, 7], 3)) and not torch.equal(alone, first([1, 7, 3], 0))
+
+
+def test_an_objective_that_asks_for_what_is_not_there_says_so(refuses):
+    """Not a bare KeyError: a knob that was not set, a teacher that the task does not have."""
+    digits = load("digits")
+    population = Population(MLP(64, (4,), 10), [0])
+    alone = Task(digits.inputs, digits.labels, torch.arange(20)[None], (0,))
+    taught = Task(digits.inputs, digits.labels, torch.arange(20)[None], (0,), {"logits": torch.zeros(1, 1797, 10)})
+    with refuses("teacher output", "'logits'"):
+        fit(population, alone, distillation, Knobs(temperature=4.0, alpha=0.5), Recipe(steps=1))
+    with refuses("knob", "'alpha'", "temperature"):
+        fit(population, taught, distillation, Knobs(temperature=4.0), Recipe(steps=1))
