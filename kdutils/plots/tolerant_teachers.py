@@ -90,6 +90,7 @@ def generations(results: Results, metric: str = "accuracy") -> Plot:
         named = [kind for kind in KINDS if kind in set(mine["method"])]
         for kind in named:
             summary = Results(mine[mine["method"] == kind]).summary(metric, by=["generation"])
+            summary = summary.sort_values("generation")
             band(figure, summary["generation"], summary, kind, kind, row=1, col=col, showlegend=col == 1)
         end = {kind: results.mean(metric, part="generations", noise=noise, method=kind, generation=last)
                for kind in named}
