@@ -15,13 +15,16 @@ from torch import Tensor
 
 from kdutils import cache, metrics
 from kdutils import seeds as streams
-from kdutils.datasets import label_noise
-from kdutils.errors import at_least, between, positive, whole
+from kdutils.datasets import label_noise, load, take
+from kdutils.errors import at_least, between, one_of, positive, whole
 from kdutils.experiments.common import HARD, STUDENT, TEACHER_RECIPE, Lab, cohort, collected, digest, distilled
 from kdutils.networks import MLP, Population, Specification
 from kdutils.objectives import ancestor, distillation, hard_labels, softmax
 from kdutils.results import Results, provenance
 from kdutils.training import Knobs, Recipe, Task, steps
+
+# Classes that look alike, for the data sets that have such groups; digits have none.
+GROUPS = {"fashion-mnist": ((0, 2, 3, 4, 6), (5, 7, 9), (1,), (8,))}  # tops and dresses, shoes, trousers, bags
 
 TEACHER = MLP(64, (128,), 10)
 LINEAGE = MLP(64, (32,), 10)
@@ -64,8 +67,10 @@ class TolerantTeachers:
     """seeds: runs per setting. etas, ranks: the sweep of tolerance, 0 first. transfer_sizes, temperatures: of the
     students. noise: share of wrong labels in the noise part. generations: after the first teacher. lineages: pairs
     (images, share of wrong labels) that a lineage is trained on. label_weight: lambda, of the labels beside the
-    teacher. probed: the first digit that the lineages of the probe never see. steps: of a student, and of a
-    network of a lineage."""
+    teacher. probed: the first digit that the lineages of the probe never see; probe_images: labelled ones of the rest.
+    grouped: a data set of `GROUPS` in which secondary mass can lie inside the label's group, or None: it has to be
+    fetched, so that the digits alone are the default; grouped_images: what its teachers see. Steps of a teacher, a
+    student, a network of a lineage."""
 
     seeds: int = 20
     etas: tuple[float, ...] = (0.0, 0.3, 0.6, 0.9, 1.2)
@@ -78,6 +83,8 @@ class TolerantTeachers:
     label_weight: float = 0.5
     probed: int = 6
     probe_images: int = 100
+    grouped: str | None = None
+    grouped_images: int = 2000
     teacher_steps: int = TEACHER_RECIPE.steps
     student_steps: int = 600
     lineage_steps: int = 300
@@ -85,10 +92,13 @@ class TolerantTeachers:
     device: str = "cpu"
 
     def __post_init__(self):
-        for name in ("seeds", "generations", "teacher_steps", "student_steps", "lineage_steps", "probe_images"):
+        for name in ("seeds", "generations", "teacher_steps", "student_steps", "lineage_steps", "probe_images",
+                     "grouped_images"):
             whole(name.replace("_", " "), getattr(self, name), 1)
         whole("ranks", self.ranks, 2, 10, why="the classes")
         whole("probed", self.probed, 3, 8)
+        if self.grouped is not None:
+            one_of("grouped", self.grouped, GROUPS)
         between("lambda", self.label_weight, 0, 1)
         for eta in self.etas:
             at_least("eta", eta, 0)
@@ -106,19 +116,22 @@ SMOKE = TolerantTeachers(seeds=3, etas=(0.0, 0.9, 1.2), generations=2, teacher_s
 def run(params: TolerantTeachers, report: Callable[[str], None] = lambda line: None) -> Results:
     """A row per run and part. Columns that say which run it was, None where they do not apply:
 
-    part         "teacher", "student", "noise", "generations", "ensemble" or "probe"
+    part         "teacher", "student", "noise", "generations", "ensemble", "probe" or "groups"
     method       "teacher", "hard labels", "distilled"; in lineages the kind: "strict", "tolerant", "very tolerant",
                  "smoothed", "penalised"; "longer": one strict network with the budget of a whole lineage;
                  "independent": strict networks of other starts; "pixels": a probe of the images themselves
     eta, temperature, transfer (images), noise (share of wrong labels), generation, members (of an ensemble), seed
 
     What was measured: accuracy (of the linear probe in part "probe"); of teachers and generations also entropy,
-    primary (mass of rank 1), secondary (ranks 2 .. K) and rest.
+    primary (mass of rank 1), secondary (ranks 2 .. K) and rest. In part "groups" also inside: the share of the mass of
+    ranks 2 .. K on classes of the label's group, in percent, which would be `chance_inside` if they were drawn by lot.
     """
     start = time.perf_counter()
     lab = Lab.open("digits", params.seeds, params.seed, params.device)
     for n in (*params.transfer_sizes, *(n for n, _ in params.lineages)):
         whole("transfer images", n, 1, lab.pool.shape[1], why="the pool of digits")
+    if params.grouped:
+        load(params.grouped)  # absent data say so before any training
     rows, complete = collected(_groups(lab, params, report), report)
     return Results(pd.DataFrame(rows), asdict(params), provenance(params.device, time.perf_counter() - start), complete)
 
@@ -181,6 +194,9 @@ def _groups(lab: Lab, params: TolerantTeachers, report) -> Iterator[list[dict]]:
         yield _lineage_rows(lab, n, noise, params)
     report(f"lineages that never see the digits {params.probed}-9, and linear probes of what they know of these")
     yield _probe_rows(lab, params)
+    if params.grouped:
+        report(f"teachers of {params.grouped}, {params.grouped_images:,} images: whose are the secondary classes?")
+        yield _group_rows(params)
 
 
 # ---- teachers and students ---------------------------------------------------------------------------------------
@@ -200,6 +216,31 @@ def _student_rows(lab: Lab, logits: Tensor, transfer: Tensor, params: TolerantTe
         pass
     runs = [{"eta": eta, "method": setting.method, "temperature": setting.temperature} for eta, setting in arms]
     return _rows(lab, runs, {"accuracy": students.accuracy()}, transfer=transfer.shape[1], **same)
+
+
+def _group_rows(params: TolerantTeachers) -> list[dict]:
+    """Teachers of every eta on a data set whose classes have groups; measured on its first 2,000 test images."""
+    lab = Lab.open(params.grouped, params.seeds, params.seed, params.device)
+    train, test = lab.transfer(params.grouped_images), lab.test[:, :2000]
+    spec = MLP(lab.data.inputs[0].numel(), TEACHER.hidden, lab.data.n_classes)
+    recipe = Recipe(params.teacher_steps, TEACHER_RECIPE.batch, TEACHER_RECIPE.lr)
+    arms = len(params.etas)
+    population = _first(lab, train, [tolerant(eta, params.ranks) for eta in params.etas], spec, recipe, None)
+    logits = population.predict(take(lab.data.inputs, test.repeat(arms, 1)))
+    labels = lab.data.labels[test].repeat(arms, 1)
+    inside = [metrics.mass_inside_groups(z, y, GROUPS[params.grouped], params.ranks)
+              for z, y in zip(logits, labels, strict=True)]
+    values = {"accuracy": 100 * metrics.accuracy(logits, labels), "inside": 100 * torch.stack(inside)}
+    values |= _masses(logits, params.ranks)
+    return _rows(lab, [{"eta": eta} for eta in params.etas], values, part="groups", method="teacher", noise=0.0,
+                 transfer=train.shape[1])
+
+
+def chance_inside(name: str) -> float:
+    """The share (percent) of secondary mass inside the label's group, if the secondary classes were drawn by lot."""
+    groups = [len(group) for group in GROUPS[one_of("grouped", name, GROUPS)]]
+    counted = [size for size in groups if size > 1]
+    return 100 * sum(size * (size - 1) for size in counted) / sum(counted) / (sum(groups) - 1)
 
 
 # ---- lineages ----------------------------------------------------------------------------------------------------
@@ -303,9 +344,13 @@ def _answers(lab: Lab, logits: Tensor, ranks: int) -> dict[str, Tensor]:
     """What is measured of logits (M, N, C) on each member's test images: {name: (M,)}."""
     test = lab.test.repeat(len(logits) // len(lab.seeds), 1)
     picked = logits.gather(1, test[..., None].expand(-1, -1, logits.shape[-1]))
-    primary, secondary, rest = (100 * metrics.mass_in_ranks(picked, ranks)).unbind(-1)
-    return {"accuracy": lab.accuracy(logits), "entropy": metrics.entropy(picked).mean(-1), "primary": primary,
-            "secondary": secondary, "rest": rest}
+    return {"accuracy": lab.accuracy(logits)} | _masses(picked, ranks)
+
+
+def _masses(logits: Tensor, ranks: int) -> dict[str, Tensor]:
+    """Entropy, and mass by rank, of answers (M, N, C): {name: (M,)}."""
+    primary, secondary, rest = (100 * metrics.mass_in_ranks(logits, ranks)).unbind(-1)
+    return {"entropy": metrics.entropy(logits).mean(-1), "primary": primary, "secondary": secondary, "rest": rest}
 
 
 def _rows(lab: Lab, runs: Sequence[dict], values: dict[str, Tensor], **same) -> list[dict]:

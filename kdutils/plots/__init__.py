@@ -4,8 +4,15 @@ from kdutils.plots.base import Plot, Table, claims_table, digit_gallery, paper_a
 from kdutils.plots.dark_knowledge import gain_by_temperature, learning_curves, omitted_digit, whose_labels
 from kdutils.plots.static import bundle
 from kdutils.plots.style import COLOURS, DASHES, base_layout, title_fonts
-from kdutils.plots.tolerant_teachers import ensembles, generations, linear_probe, pay_and_gain, where_the_mass_goes
+from kdutils.plots.tolerant_teachers import (
+    ensembles,
+    generations,
+    inside_groups,
+    linear_probe,
+    pay_and_gain,
+    where_the_mass_goes,
+)
 
 __all__ = ["COLOURS", "DASHES", "Plot", "Table", "base_layout", "bundle", "claims_table", "digit_gallery", "ensembles",
-           "gain_by_temperature", "generations", "learning_curves", "linear_probe", "omitted_digit", "paper_and_us",
-           "pay_and_gain", "title_fonts", "where_the_mass_goes", "whose_labels"]
+           "gain_by_temperature", "generations", "inside_groups", "learning_curves", "linear_probe", "omitted_digit",
+           "paper_and_us", "pay_and_gain", "title_fonts", "where_the_mass_goes", "whose_labels"]

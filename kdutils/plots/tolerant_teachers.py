@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from kdutils.errors import one_of
+from kdutils.experiments.tolerant_teachers import chance_inside
 from kdutils.objectives import optimum, threshold
 from kdutils.plots.base import Plot, band, intervals
 from kdutils.plots.style import COLOURS, MARKERS, base_layout, title_fonts
@@ -104,8 +105,9 @@ def generations(results: Results, metric: str = "accuracy") -> Plot:
             f"{kind} {begin[kind].mean:.1f} to {end[kind].mean:.1f}" for kind in named))
     if not noises:
         return Plot(figure, "The lineages have not been trained.")
-    return Plot(figure, f"{METRICS[metric][0].upper()}{METRICS[metric][1:]} from generation 0 to {last}. {'; '.join(words)}. Bands: 95% "
-                        f"over {end[named[0]].n} seeds.")
+    what = METRICS[metric][0].upper() + METRICS[metric][1:]
+    return Plot(figure, f"{what} from generation 0 to {last}. {'; '.join(words)}. Bands: 95% over "
+                        f"{end[named[0]].n} seeds.")
 
 
 def ensembles(results: Results, chosen: Sequence[str] = ("strict", "tolerant")) -> Plot:
@@ -148,6 +150,23 @@ def linear_probe(results: Results, chosen: Sequence[str] = ("strict", "tolerant"
                        line={"color": COLOURS["other"], "dash": "dot"})
     return Plot(figure, f"A linear probe of the hidden layer, from generation 0 to {last} (%): {', '.join(words)}; of "
                         f"the pixels {pixels.mean:.1f}. Intervals: 95% over {pixels.n} seeds.")
+
+
+def inside_groups(results: Results) -> Plot:
+    """Whose the secondary classes are, by eta: the share inside the label's group, beside what a lot would give."""
+    etas, name = _etas(results, "groups"), results.params.get("grouped")
+    figure = go.Figure(layout=base_layout(
+        xaxis=_eta_axis(etas), yaxis={"title": {"text": "secondary mass inside the label's group (%)"}}))
+    if not etas:
+        return Plot(figure, "No data set with groups of classes has been measured.")
+    effects = [results.mean("inside", part="groups", eta=eta) for eta in etas]
+    intervals(figure, etas, effects, "tolerant teachers", COLOURS["tolerant"], MARKERS["tolerant"])
+    chance = chance_inside(name)
+    figure.add_scatter(x=[etas[0], etas[-1]], y=[chance] * 2, mode="lines", name="by lot",
+                       line={"color": COLOURS["other"], "dash": "dot"})
+    shares = ", ".join(f"{effect.mean:.1f}% at {eta:g}" for eta, effect in zip(etas, effects, strict=True))
+    return Plot(figure, f"Share of the secondary mass on classes of the label's group in {name}, by eta: {shares}; "
+                        f"{chance:.1f}% if drawn by lot. Intervals: 95% over {effects[0].n} seeds.")
 
 
 def _etas(results: Results, part: str) -> list[float]:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -178,14 +179,25 @@ def test_the_probe_shows_kinds_and_pixels(results):
     assert "tolerant 86.1 to 88.1" in plot.reading and "of the pixels 88.1" in plot.reading
 
 
-FIGURES = [plots.where_the_mass_goes, plots.pay_and_gain, plots.generations, plots.ensembles, plots.linear_probe]
+def test_the_share_inside_groups_stands_beside_a_lot(results):
+    rows = [{"part": "groups", "method": "teacher", "eta": eta, "seed": seed, "inside": 60 + 10 * eta + noise}
+            for seed, noise in SCATTER.items() for eta in ETAS]
+    plot = plots.inside_groups(Results(pd.concat([results.table, pd.DataFrame(rows)]), {"grouped": "fashion-mnist"}))
+    np.testing.assert_allclose(shown(plot.figure, "tolerant teachers"), scattered(60, 69, 72))
+    assert column(named(plot.figure, "by lot").y) == pytest.approx([36.11, 36.11], abs=0.01)
+    assert "60.1% at 0, 69.1% at 0.9, 72.1% at 1.2; 36.1% if drawn by lot" in plot.reading
+    assert "No data set with groups" in plots.inside_groups(results).reading
+
+
+FIGURES = [plots.where_the_mass_goes, plots.pay_and_gain, plots.generations, plots.ensembles, plots.linear_probe,
+           plots.inside_groups]
 
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_an_interrupted_run_says_what_is_lacking(results, figure):
     nothing = Results(results.table[:0], {"ranks": 5})
     plot = figure(nothing)
-    assert "not been" in plot.reading and static.png(plot.figure)
+    assert re.search("not been|No data set", plot.reading) and static.png(plot.figure)
 
 
 @pytest.mark.parametrize("figure", FIGURES)
