@@ -163,7 +163,7 @@ class ToleranceLab(TrainingPanel):
                 edges = [[a.gain.low, a.gain.high, math.nan] for a in answers]
                 self.chart.set(f"{uid} interval", x=np.repeat(x, 3), y=np.ravel(edges))
         ends = [end for a in self.answers for end in (a.gain.mean, a.gain.low, a.gain.high) if not math.isnan(end)]
-        self.chart.layout({"yaxis3": {"range": [min([-4, *ends]) - 1, max([3, *ends]) + 1]}})
+        self.chart.layout({"yaxis3": {"range": [min([-2, *ends]) - 1, max([2, *ends]) + 1]}})
 
     # ---- the run ---------------------------------------------------------------------------------------------------
 
@@ -172,12 +172,12 @@ class ToleranceLab(TrainingPanel):
         if self.made_of != (self.values["eta"], self.values["ranks"]):
             self.teachers.pop("tolerant", None)
         for kind in KINDS:
-            self._clear(f"{kind} students")
+            self._wipe(f"{kind} students")
             if kind not in self.teachers:
-                self._clear(f"{kind} teachers")
+                self._wipe(f"{kind} teachers")
                 self.answering.pop(kind, None)
 
-    def _clear(self, curve: str) -> None:
+    def _wipe(self, curve: str) -> None:
         self.chart.clear(*(f"{curve} {part}" for part in ("low", "high", "mean")))
 
     def start(self) -> Iterator[Moment]:
