@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -11,7 +11,8 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
-from kdutils import claims
+from kdutils import claims, metrics
+from kdutils.datasets import Dataset
 from kdutils.experiments import common, tolerant_teachers
 from kdutils.experiments.common import HARD, Lab, cohort, distilled, teachers
 from kdutils.experiments.tolerant_teachers import STRICT, TolerantTeachers, ancestors, kinds, lineages, run, tolerant
@@ -215,6 +216,48 @@ def test_the_probe_is_ridge_regression_on_digits_the_lineages_never_saw(lab, mon
         assert float(accuracies[member]) == pytest.approx(100 * (guess == target[test]).mean(), abs=0.5)
 
 
+@pytest.fixture
+def clothes(monkeypatch):
+    """A stand-in for Fashion-MNIST: its groups, small random images and an official test part; shoes look alike."""
+    random = torch.Generator().manual_seed(0)
+    labels = torch.arange(400) % 10
+    group = torch.tensor([0, 1, 0, 0, 0, 2, 0, 2, 3, 2])
+    images = 60 * torch.randn(4, 8, 8, generator=random)[group[labels]] + 10 * torch.randn(400, 8, 8, generator=random)
+    data = Dataset("fashion-mnist", (images + 128).clamp(0, 255).to(torch.uint8)[:, None], labels,
+                   tuple("abcdefghij"), test=torch.arange(300, 400))
+    real = common.load
+
+    def load(name, device="cpu"):
+        return data if name == data.name else real(name, device)
+
+    monkeypatch.setattr(common, "load", load)
+    monkeypatch.setattr(tolerant_teachers, "load", load)
+    return data
+
+
+def test_groups_say_whose_the_secondary_classes_are(clothes):
+    params = replace(SMALL, grouped="fashion-mnist", grouped_images=200, teacher_steps=60, lineages=())
+    said = []
+    assert tolerant_teachers.chance_inside("fashion-mnist") == pytest.approx(100 * 26 / 8 / 9)
+    rows = run(params, said.append).where(part="groups")
+    assert "fashion-mnist, 200 images" in said[-1] and sorted(rows.eta) == [0.0, 0.0, 0.9, 0.9]
+    assert rows.inside.between(80, 100).all(), "only classes of one group can be confused here"
+    lab = Lab.open("fashion-mnist", 2, 3)
+    population = tolerant_teachers._first(lab, lab.transfer(200), [tolerant(0.0), tolerant(0.9)], MLP(64, (128,), 10),
+                                          Recipe(60, 64, 3e-3), None)
+    logits = population.predict(clothes.inputs[300:])
+    inside = metrics.mass_inside_groups(logits[2], clothes.labels[300:], tolerant_teachers.GROUPS["fashion-mnist"], 5)
+    (row,) = rows[(rows.eta == 0.9) & (rows.seed == 3)].to_dict("records")
+    assert row["inside"] == pytest.approx(100 * float(inside), abs=0.01)
+
+
+def test_absent_groups_are_refused_before_any_training(monkeypatch, tmp_path, refuses):
+    monkeypatch.setenv("KDUTILS_DATA", str(tmp_path))
+    monkeypatch.setattr(tolerant_teachers, "steps", lambda *_, **__: pytest.fail("trained before checking"))
+    with refuses("fashion-mnist", "kdutils data get"):
+        run(replace(SMALL, grouped="fashion-mnist"))
+
+
 def test_the_run_says_what_it_does_and_comes_back_whole_from_a_file(small, tmp_path):
     results, said = small
     assert len(said) == 7 and "2 teachers" in said[0] and "40% wrong" in said[3] and "6-9" in said[-1]
@@ -246,6 +289,7 @@ def test_an_interrupt_keeps_the_finished_groups():
     ({"etas": (0.0, -0.1)}, ("eta", "-0.1")), ({"ranks": 1}, ("ranks", "1")), ({"ranks": 11}, ("ranks", "10", "11")),
     ({"label_weight": 1.5}, ("lambda", "1.5")), ({"noise": -0.1}, ("label noise", "-0.1")),
     ({"lineages": ((100, 1.2),)}, ("label noise", "1.2")), ({"temperatures": (0.0,)}, ("temperature", "0.0")),
+    ({"grouped": "digits"}, ("grouped", "fashion-mnist", "digits")), ({"grouped_images": 0}, ("grouped images", "0")),
     ({"probed": 9}, ("probed", "9")), ({"lineage_steps": 0}, ("lineage steps", "0"))])
 def test_impossible_parameters_are_refused_at_once(wrong, words, refuses):
     with refuses(*words):
@@ -345,3 +389,21 @@ def test_the_record_is_of_the_default_experiment_and_says_what_the_page_teaches(
     assert verdicts == {"G1": claims.SEEN, "G2": claims.NOISY, "G3": claims.SEEN, "G4": claims.SEEN,
                         "G5": claims.NOISY, "G6": claims.SEEN, "G7": claims.OPPOSITE, "G8": claims.NOISY}
     assert all(row["part verdict"] == claims.SEEN for key, row in parts(record).items() if key in SURE)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_each_generation_keeps_about_half_of_its_ancestors_tolerance(noise):
+    """lambda = 0.5: what the tolerant lineage has beyond the strict one in ranks 2-5, generation by generation."""
+    record = claims.recorded("tolerant_teachers")
+    same = {"part": "generations", "noise": noise}
+    beyond = [record.paired("secondary", same | {"method": "tolerant", "generation": g},
+                            same | {"method": "strict", "generation": g}).mean for g in range(4)]
+    kept = [after / before for before, after in zip(beyond, beyond[1:], strict=False)]
+    assert all(0.35 < share < 0.65 for share in kept), kept
+
+
+def test_the_smoke_profile_has_every_setting_of_the_lecture_so_that_no_claim_goes_unmeasured():
+    short = ("seeds", "teacher_steps", "student_steps", "lineage_steps")
+    smoke, lecture = (asdict(one) for one in (tolerant_teachers.SMOKE, tolerant_teachers.DEFAULT))
+    assert {name: smoke[name] < lecture[name] if name in short else smoke[name] == lecture[name]
+            for name in lecture} == dict.fromkeys(lecture, True)
