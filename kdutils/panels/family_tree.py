@@ -44,11 +44,12 @@ class Generation:
 class FamilyTree(TrainingPanel):
     """Strict, tolerant, very tolerant, smoothed and penalised ancestors, and what becomes of their lineages.
 
-    Each generation learns from labels and from the generation before it, half and half at T = 1, from a fresh start and
-    with the same budget; only generation 0 differs in its loss. One seed is one lineage of every kind, on the same
-    images. Train grows the tree; the controls choose a member of it, while it grows and afterwards.
+    Each generation learns from labels, weighed by lambda, and from the generation before it at T = 1, from a fresh
+    start and with the same budget; only generation 0 differs in its loss. One seed is one lineage of every kind, on the
+    same images. Train grows the tree; the controls choose a member of it, while it grows and afterwards.
 
     seeds: lineages per kind. transfer: images that all of them learn from. noise: share of wrong labels among these.
+    label_weight: lambda; 1 - lambda weighs the generation before.
     """
 
     title = "Family tree"
@@ -69,13 +70,14 @@ class FamilyTree(TrainingPanel):
                "Strict, generation 5": {"kind": "strict", "generation": MOST}}
 
     def __init__(self, seeds: int = 12, generations: int = MOST, steps: int = 300, transfer: int = 200,
-                 noise: float = 0.0, examples: Sequence[Example] | None = None, **values):
+                 noise: float = 0.0, label_weight: float = 0.5, examples: Sequence[Example] | None = None, **values):
         self.lab = Lab.open("digits", seeds)
         self.examples = {example.label: example for example in examples or usual_examples()}
         self.train_on = self.lab.transfer(transfer)
         self.generations = whole("generations", generations, 1, MOST)
         self.recipe = Recipe(steps=steps)
         self.noise = between("label noise", noise, 0, 1)
+        self.label_weight = between("lambda", label_weight, 0, 1)
         self.labels = torch.stack([label_noise(self.lab.data.labels, noise, 10, seed) for seed in self.lab.seeds])
         self.tree: list[Generation] = []
         super().__init__(**values)
@@ -178,8 +180,8 @@ class FamilyTree(TrainingPanel):
         super().begin()
 
     def start(self) -> Iterator[Generation]:
-        grown = lineages(self.lab, self.train_on, tuple(KINDS.values()), self.generations, recipe=self.recipe,
-                         labels=self.labels if self.noise else None)
+        grown = lineages(self.lab, self.train_on, tuple(KINDS.values()), self.generations, self.label_weight,
+                         recipe=self.recipe, labels=self.labels if self.noise else None)
         return (self._measured(number, population) for number, population in enumerate(grown))
 
     def _measured(self, number: int, population) -> Generation:

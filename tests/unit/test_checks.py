@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import torch
 
-from kdutils.course.checks import CHECKS, base, check, dark_knowledge
-from kdutils.results import Results
+from kdutils.course.checks import CHECKS, base, check, dark_knowledge, tolerant_teachers
+from kdutils.results import Effect, Results
 
 PAGES = {}      # exercise -> {"stub": code, "check": code, "solution": code}
 for path in sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb")):
@@ -121,6 +121,40 @@ SLIPS = [
     ("01.4", {', "temperature": 32': ""}, "Give both values"),
     ("01.4", {'"temperature"': '"T"'}, "setting must be one of transfer, temperature"),
     ("01.4", {'{"transfer": 1200, "temperature": 32}': "(1200, 32)"}, "Give both values by name"),
+    ("02.1", {"min(1.0, (ranks - 1) / (eta * ranks))": "(ranks - 1) / (eta * ranks)"}, "at most 1"),
+    ("02.1", {"min(1.0, (ranks - 1) / (eta * ranks))": "1 - min(1.0, (ranks - 1) / (eta * ranks))"}, "together"),
+    ("02.1", {"min(1.0, (ranks - 1) / (eta * ranks))": "(1 - min(1.0, (ranks - 1) / (eta * ranks))) / (ranks - 1)"},
+     "each single secondary class"),
+    ("02.1", {"(ranks - 1) / (eta * ranks)": "ranks / (eta * (ranks + 1))"}, "yours divides by K"),
+    ("02.1", {"(ranks - 1) / (eta * ranks)": "ranks / (eta * (ranks - 1))"}, "upside down"),
+    ("02.1", {"(ranks - 1) / (eta * ranks)": "1 / eta"}, "You left K out"),
+    ("02.1", {"(ranks - 1) / (eta * ranks)": "eta / (1 - eta) * (ranks - 1) / ranks"}, "the convex form"),
+    ("02.1", {"(ranks - 1) / (eta * ranks)": "8 / 9"}, "it should be 0.5333"),
+    ("02.2", {".mean(-1)).mean()": ".mean(-1))"}, "One value per image is left"),
+    ("02.2", {".mean(-1)).mean()": ".mean(-1)).sum()"}, "yours is the sum"),
+    ("02.2", {"1:ranks].mean(-1)": "1:ranks].sum(-1) / ranks"}, "divide by their number, not by K"),
+    ("02.2", {"1:ranks].mean(-1)": "1:ranks].sum(-1)"}, "you subtract their sum"),
+    ("02.2", {"1:ranks]": "1:ranks + 1]"}, "one rank too many"),
+    ("02.2", {"1:ranks]": ":ranks]"}, "includes the first"),
+    ("02.2", {"1:ranks]": "1:]"}, "all the others"),
+    ("02.2", {"ranked[:, 1:ranks].mean(-1)": "ranked[:, 1]"}, "the margin between the first two"),
+    ("02.2", {"(ranked[:, 0] - ranked[:, 1:ranks].mean(-1))": "(ranked[:, 1:ranks].mean(-1) - ranked[:, 0])"},
+     "The sign"),
+    ("02.3", {"(ranks - 1)": "ranks"}, "One mistake is left: ranks 2 to K are K - 1"),
+    ("02.3", {"ranked[:, 0]": "logits.softmax(-1).gather(1, labels[:, None])[:, 0]"}, "One mistake is left: a_1 is"),
+    ("02.3", {"logits.softmax(-1).sort(-1, descending=True).values":
+              "logits.softmax(-1)[:, logits.softmax(-1).mean(0).argsort(descending=True)]"},
+     "One mistake is left: each image has its own ranking"),
+    ("02.3", {"ranked[:, 0]": "logits.softmax(-1).gather(1, labels[:, None])[:, 0]", "(ranks - 1)": "ranks"},
+     "Two mistakes are left: a_1 is the class"),
+    ("02.3", {"logits.softmax(-1).sort(-1, descending=True).values":
+              "logits.softmax(-1)[:, logits.softmax(-1).mean(0).argsort(descending=True)]", "(ranks - 1)": "ranks"},
+     "Two mistakes are left: each image has its own ranking"),
+    ("02.3", {".softmax(-1)": ""}, "Take the softmax first"),
+    ("02.3", {".mean()": ""}, "The shape is (4,)"),
+    ("02.4", {"4": "0"}, "temperature must be a number > 0"),
+    ("02.4", {"4": "'warm'"}, "temperature must be a number > 0"),
+    ("02.4", {"4": "1"}, "At T = 1 tolerance still helps: +"),
 ]
 
 
@@ -148,6 +182,10 @@ def test_every_exercise_has_at_least_two_wrong_answers_here():
     ("01.2", {"temperature * (p_student - p_teacher) / len(student_logits)":
               "(temperature * (p_student - p_teacher) / len(student_logits)).float()"}),
     ("01.3", {"kl.sum(-1).mean()": "kl.sum() / len(kl)"}),
+    ("02.1", {"min(1.0, (ranks - 1) / (eta * ranks))": "1.0 if eta <= 1 - 1 / ranks else (1 - 1 / ranks) / eta"}),
+    ("02.2", {"ranked[:, 1:ranks].mean(-1)": "ranked[:, 1:ranks].sum(-1) / (ranks - 1)"}),
+    ("02.3", {"ranked[:, 1:ranks].sum(-1) / (ranks - 1)": "ranked[:, 1:ranks].mean(-1)"}),
+    ("02.3", {"logits.softmax(-1)": "logits.sub_(1).softmax(-1)"}),
 ])
 def test_other_ways_to_be_right_are_right_twice(name, swap):
     """In place too: the examples of the check must survive it."""
@@ -177,6 +215,21 @@ def test_a_setting_hurts_if_its_whole_interval_lies_below_zero(monkeypatch, gain
 def test_where_distillation_helps_is_told_from_where_it_hurts():
     """Not a made-up run: the stub's own example."""
     assert "Here distillation helps: +" in check("01.4", {"transfer": 100, "temperature": 4}).message
+
+
+@pytest.mark.parametrize(("gain", "by_temperature", "state", "reason"), [
+    ((-0.1, -0.4, 0.2), (3.0, 2.0, 4.0), "right", "worth +1.2 [+0.4, +1.9] (10 seeds) at T = 1 and -0.1 [-0.4, +0.2]"),
+    ((-0.5, -0.8, -0.1), (0.1, -0.2, 0.4), "right", "gain +0.1 [-0.2, +0.4]"),
+    ((0.5, 0.1, 0.9), (3.0, 2.0, 4.0), "not right yet", "still helps: +0.5 ["),
+    ((0.2, -0.3, 0.7), (3.0, 2.0, 4.0), "not right yet", "still has room for half a point"),
+    ((0.0, -0.2, 0.2), (-7.0, -9.0, -5.0), "not right yet", "got worse than at T = 1: -7.0 ["),
+])
+def test_tolerance_is_useless_if_nothing_is_lost_without_it(monkeypatch, gain, by_temperature, state, reason):
+    asked_for = []
+    effects = [Effect(*numbers, 10) for numbers in ((1.2, 0.4, 1.9), gain, by_temperature)]
+    monkeypatch.setattr(tolerant_teachers, "_gains", lambda t: (asked_for.append(t), effects)[1])
+    feedback = asked("02.4", "my_temperature = 3")
+    assert feedback.state == state and reason in feedback.message and asked_for == [3.0]
 
 
 # ---- code that breaks ---------------------------------------------------------------------------------------------
