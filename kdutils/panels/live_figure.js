@@ -209,6 +209,17 @@ async function render({ model, el }) {
     }
   }
 
+  // They may be made after the figure, and the figure while its cell is out of sight.
+  const beside = new MutationObserver((changes) => {
+    if (changes.some(({ target }) => !plot.contains(target))) nameControls();
+  });
+  async function keepNaming() {
+    while (!el.isConnected && !closed.signal.aborted) await seconds(250);
+    if (closed.signal.aborted) return;
+    nameControls();
+    beside.observe(el.closest(".kd-panel") ?? el, { childList: true, subtree: true });
+  }
+
   const again = () => { if (picture.data && due === null) { due = HERE; draw(); } };
   const theme = new MutationObserver(again);
   theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name"] });
@@ -226,7 +237,7 @@ async function render({ model, el }) {
     if (closed.signal.aborted) return;
     Plotly = library;
     plot.textContent = "";
-    nameControls();
+    keepNaming();
     const first = structuredClone(model.get("first"));
     if (first?.spec) show(first, model.get("numbers"), HERE);
     model.send({ kind: "opened" });
@@ -239,6 +250,7 @@ async function render({ model, el }) {
   return () => {
     closed.abort();
     clearTimeout(slow);
+    beside.disconnect();
     theme.disconnect();
     size.disconnect();
     model.off("msg:custom", listen);

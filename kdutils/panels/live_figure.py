@@ -101,7 +101,9 @@ class LiveFigure(anywidget.AnyWidget):
     _esm = (HERE / "live_figure.js").read_text(encoding="utf-8")
     _css = (HERE / "panel.css").read_text(encoding="utf-8")
 
-    config = traitlets.Dict({"displaylogo": False, "displayModeBar": "hover"},
+    # The button that is removed would upload the figure to another host.
+    config = traitlets.Dict({"displaylogo": False, "displayModeBar": "hover",
+                             "modeBarButtonsToRemove": ["sendChartToCloud"]},
                             help="plotly's config, see plotly.com/javascript/configuration-options").tag(sync=True)
     library = traitlets.Unicode(help="the model that holds plotly.js").tag(sync=True)
     first = traitlets.Dict(help="a whole frame, always of this moment, for a view before the kernel answers"

@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
+from PIL import Image
 
 from kdutils.errors import ParameterError
 
@@ -52,7 +53,15 @@ def png(figure: go.Figure, width: int = 900) -> bytes:
     _legend(canvas, axes, figure, width, height)
     out = io.BytesIO()
     canvas.savefig(out, format="png")
-    return out.getvalue()
+    return fewer_colours(out.getvalue())
+
+
+def fewer_colours(picture: bytes) -> bytes:
+    """The same PNG with 128 colours: a line drawing loses nothing that can be seen, and shrinks to less than half."""
+    small = io.BytesIO()
+    Image.open(io.BytesIO(picture)).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(small, "PNG",
+                                                                                               optimize=True)
+    return small.getvalue()
 
 
 def _subplots(figure: go.Figure) -> list[str]:

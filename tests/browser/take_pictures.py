@@ -3,15 +3,13 @@
 Not a test: pytest runs it for the harness of this folder. Each picture is a PNG of less than 200 kB.
 """
 
-import io
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from kdutils.experiments import start_here
 from kdutils.plots import learning_curves
-from kdutils.plots.static import png
+from kdutils.plots.static import fewer_colours, png
 
 PICTURES = Path(__file__).parents[2] / "notebooks" / "pictures"
 CELL = ("import torch\ntorch.set_num_threads(1)\nfrom kdutils.panels.temperature_lab import TemperatureLab\n"
@@ -42,9 +40,6 @@ def test_a_figure_with_bands():
 
 
 def save(name: str, picture: bytes) -> None:
-    """Keep a picture with 128 colours: line drawings lose nothing and shrink by half."""
-    small = io.BytesIO()
-    Image.open(io.BytesIO(picture)).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(
-        small, "PNG", optimize=True)
-    assert len(small.getvalue()) < 200_000
-    (PICTURES / name).write_bytes(small.getvalue())
+    small = fewer_colours(picture)
+    assert len(small) < 200_000
+    (PICTURES / name).write_bytes(small)

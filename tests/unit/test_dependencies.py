@@ -22,7 +22,7 @@ CONSTRAINTS = [line for line in (ROOT / "constraints.txt").read_text().splitline
 PINS = dict(PIN.match(line).groups() for line in CONSTRAINTS if PIN.match(line))
 
 # The name under which a distribution is imported, where it is another.
-IMPORT_NAMES = {"scikit-learn": "sklearn", "pyyaml": "yaml"}
+IMPORT_NAMES = {"scikit-learn": "sklearn", "pyyaml": "yaml", "pillow": "PIL"}
 
 
 @pytest.mark.parametrize("requirement", REQUIREMENTS, ids=lambda requirement: requirement.name)

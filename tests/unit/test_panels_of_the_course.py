@@ -291,6 +291,15 @@ def test_the_curves_are_means_with_bands(lab, by_hand):
     np.testing.assert_allclose(y(lab, "latest"), [lab.answers[0].gain.mean])
 
 
+def test_the_dots_are_the_mean_answer_of_the_distilled_students(lab):
+    for _ in range(4):
+        lab.step()
+    logits = lab.students.population.predict(lab.lab.data.inputs)[:, lab.example.index].double().numpy()
+    answers = scipy.special.softmax(logits / 4, axis=1)
+    np.testing.assert_allclose(y(lab, "student's answer"), answers[SEEDS:].mean(0), rtol=1e-4)
+    assert not np.allclose(answers[SEEDS:].mean(0), answers[:SEEDS].mean(0), rtol=1e-2)
+
+
 def test_without_weight_on_the_teacher_the_arms_are_equal(lab):
     lab.set(alpha=0.0)
     lab.run()
