@@ -46,15 +46,17 @@ def shown(name: str, source: str):
 
 
 def examples(function) -> list[tuple]:
-    """Arguments by their names: logits of a vector, a batch, and a stack of networks; temperatures of every kind."""
+    """Arguments by their names: logits of a vector, a batch, and a stack of networks; knobs of every kind."""
     random = torch.Generator().manual_seed(7)
     made = []
     for shape in ((10,), (6, 10), (3, 6, 10)):
         logits = iter([5 * torch.randn(shape, generator=random, dtype=torch.float64) for _ in range(2)])
-        each = [0.25, 1.0, 4.0, 20.0] + [torch.tensor([1.0, 2.0, 8.0]).double()] * (len(shape) == 3)
-        values = {name: next(logits) for name in inspect.signature(function).parameters if name.endswith("logits")}
-        made += [tuple(values.get(name, temperature) for name in inspect.signature(function).parameters)
-                 for temperature in each]
+        names = inspect.signature(function).parameters
+        numbers, per_network = (([2, 5, 10], [2.0, 3.0, 8.0]) if "ranks" in names
+                                else ([0.25, 1.0, 4.0, 20.0], [1.0, 2.0, 8.0]))
+        each = numbers + [torch.tensor(per_network).double()] * (len(shape) == 3)
+        values = {name: next(logits) for name in names if name.endswith("logits")}
+        made += [tuple(values.get(name, knob) for name in names) for knob in each]
     return made
 
 
