@@ -58,8 +58,9 @@ def kinds(ranks: int = 5, classes: int = 10, p: float = 8 / 9, lower: float = 2 
     """
     q = (1 - p) / (classes - 1)
     eta, more = ((ranks - 1) / (ranks * label) for label in (p, lower))
-    return (STRICT, Ancestor("tolerant", eta, ranks), Ancestor("very tolerant", more, ranks),
-            Ancestor("smoothed", epsilon=classes * q), Ancestor("penalised", beta=1 / (p * math.log(p / q))))
+    return (Ancestor("strict", 0.0, ranks), Ancestor("tolerant", eta, ranks), Ancestor("very tolerant", more, ranks),
+            Ancestor("smoothed", 0.0, ranks, epsilon=classes * q),
+            Ancestor("penalised", 0.0, ranks, beta=1 / (p * math.log(p / q))))
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ class TolerantTeachers:
         if self.grouped is not None:
             one_of("grouped", self.grouped, GROUPS)
         between("lambda", self.label_weight, 0, 1)
+        whole("number of etas", len(self.etas), 1)
         for eta in self.etas:
             at_least("eta", eta, 0)
         for temperature in self.temperatures:

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
-from kdutils import claims, metrics
+from kdutils import claims, metrics, plots
 from kdutils.datasets import Dataset
 from kdutils.experiments import common, tolerant_teachers
 from kdutils.experiments.common import HARD, Lab, cohort, distilled, teachers
@@ -284,9 +284,22 @@ def test_an_interrupt_keeps_the_finished_groups():
     assert verdicts["G5"] == verdicts["G6"] == verdicts["G7"] == verdicts["G8"] == claims.MISSING
 
 
+@pytest.mark.parametrize("ranks", [2, 10])
+def test_parameters_unlike_the_defaults_run_and_are_drawn(ranks):
+    results = run(replace(SMALL, etas=(1, 0.5), ranks=ranks, temperatures=(2,), generations=1, lineages=((50, 0.2),),
+                          probed=4))
+    for figure in (plots.where_the_mass_goes, plots.pay_and_gain, plots.generations, plots.ensembles,
+                   plots.linear_probe):
+        assert "nan" not in figure(results).reading
+    assert ((results.where(part="teacher").rest == 0) == (ranks == 10)).all()
+    assert len(claims.table(results, claims.of("tolerant_teachers")))
+
+
 @pytest.mark.parametrize("wrong, words", [
     ({"seeds": 0}, ("seeds", "0")), ({"generations": 0}, ("generations", "at least 1", "0")),
-    ({"etas": (0.0, -0.1)}, ("eta", "-0.1")), ({"ranks": 1}, ("ranks", "1")), ({"ranks": 11}, ("ranks", "10", "11")),
+    ({"etas": (0.0, -0.1)}, ("eta", "-0.1")),
+    ({"etas": ()}, ("number of etas", "0")),
+    ({"ranks": 1}, ("ranks", "1")), ({"ranks": 11}, ("ranks", "10", "11")),
     ({"label_weight": 1.5}, ("lambda", "1.5")), ({"noise": -0.1}, ("label noise", "-0.1")),
     ({"lineages": ((100, 1.2),)}, ("label noise", "1.2")), ({"temperatures": (0.0,)}, ("temperature", "0.0")),
     ({"grouped": "digits"}, ("grouped", "fashion-mnist", "digits")), ({"grouped_images": 0}, ("grouped images", "0")),
