@@ -17,6 +17,7 @@ UNLIKE = {
     "00_start_here": {"seed": 11, "transfer": 50, "temperature": 8.0},
     "01_dark_knowledge": {"seed": 11, "temperatures": [1, 5, 20], "transfer_sizes": [50, 400], "omitted": 8,
                           "example_digit": 7},
+    "02_tolerant_teachers": {"seed": 11, "etas": [0, 1.0], "ranks": 3, "label_weight": 0.8, "example_digit": 8},
 }
 
 
