@@ -122,12 +122,20 @@ def test_each_network_learns_from_the_one_before_it_in_its_own_lineage(lab):
     torch.testing.assert_close(student.predict(lab.data.inputs), alone[2], atol=1e-4, rtol=1e-4)
 
 
+def test_every_generation_sees_the_labels_it_is_given(lab):
+    wrong = (lab.data.labels.expand(2, -1) + 1) % 10
+    for population in lineages(lab, lab.pool, [STRICT], 2, 1.0, MLP(64, (16,), 10), Recipe(steps=150), labels=wrong):
+        guess = population.predict(lab.data.inputs).argmax(-1)
+        assert (guess == wrong).float().mean() > 0.5 and (guess == lab.data.labels).float().mean() < 0.2
+
+
 def test_a_generation_that_was_yielded_does_not_move_any_more(lab):
     growing = lineages(lab, lab.transfer(30), [STRICT], 1, spec=SPEC, recipe=QUICK)
     first = next(growing)
     before = first.predict(lab.data.inputs)
     next(growing)
     assert torch.equal(first.predict(lab.data.inputs), before)
+    assert not any(value.requires_grad for value in first.parameters.values()), "it is measured, not trained"
 
 
 # The table ---------------------------------------------------------------------------------------------------------
