@@ -202,6 +202,10 @@ class FamilyTree(TrainingPanel):
     def forget(self) -> None:
         self.tree.clear()
 
+    def _changed(self, changed: frozenset[str]) -> None:
+        # At once, also while a generation learns for a second or more: to choose a member touches nothing of the run.
+        self._refresh(changed)
+
     # ---- the words -------------------------------------------------------------------------------------------------
 
     def _accuracy(self, name: str, generation: int) -> np.ndarray:

@@ -573,6 +573,26 @@ def test_the_tree_grows_step_by_step_and_what_is_there_stays():
     assert until(lambda: panel.state == "idle") and not panel.tree and not len(y(panel, "strict"))
 
 
+def test_a_member_is_chosen_at_once_while_a_generation_learns(grown):
+    go_on = threading.Event()
+
+    class Slow(FamilyTree):
+        def start(self):
+            yield from grown.tree[:2]
+            go_on.wait(20)
+            yield grown.tree[2]
+
+    panel = Slow(full_speed=True, **TREE)
+    panel.train()
+    assert until(lambda: len(panel.tree) == 2)
+    start = time.perf_counter()
+    panel.set(kind="smoothed", generation=1)
+    assert panel.reading().startswith("Generation 1 of the smoothed lineage") and time.perf_counter() - start < 1
+    assert x(panel, "chosen 1") == [x(panel, "smoothed")[1]] and panel.state == "training"
+    go_on.set()
+    assert panel.wait(20) and len(panel.tree) == 3
+
+
 @pytest.mark.parametrize(("wrong", "named"), [({"generations": 0}, "generations"), ({"noise": 1.5}, "noise"),
                                               ({"transfer": 0}, "transfer"), ({"kind": "lenient"}, "kind"),
                                               ({"generation": 6}, "generation"), ({"digit": 10}, "digit")])
