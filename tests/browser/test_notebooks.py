@@ -200,3 +200,41 @@ def open_a_recall_option(page: Page) -> None:
     option.locator("summary").click()
     expect(why).to_be_visible()
     expect(why).to_have_text(re.compile(r"^(No|Right)\."))
+
+
+def test_a_reader_works_through_notebook_02(lab, notebook):
+    """Its panels have other sliders and two phases; what is asked of them is the same."""
+    page = Page(lab, notebook, "02_tolerant_teachers")
+    everything_ran_without_an_error(page.run_all())
+    for figure in ("mass-figure", "gain-figure", "generations-figure", "united-figure", "probe-figure", "fails-figure"):
+        page.figure(figure)
+
+    predict_and_look_again(page, "answer-prediction", "answer-reveal")
+    panel = page.panel("answer-panel")
+    before, said = last(panel), panel.locator(".kd-reading").text_content()
+    slider = panel.get_by_role("slider", name=re.compile("Strength"))
+    slider.focus()
+    slider.press("PageUp")
+    expect(panel.locator(".kd-plot")).not_to_have_attribute("data-last", before)
+    expect(panel.locator(".kd-reading")).not_to_have_text(said)
+
+    learnt = grow_then_stop(page.panel("lab-panel"))
+    grow_then_stop(page.panel("tree-panel"))
+    page.panel("secondaries-panel")
+    page.reload()
+    assert points(page.panel("lab-panel")) == learnt, "the curves of before the reload are gone"
+    alive = page.page.evaluate(ASK, "import threading\nprint(*[t.name for t in threading.enumerate() "
+                                    "if t.name.startswith('kdutils')])")
+    assert alive.strip() == "", "a run goes on after Stop"
+    notebook.check()
+
+
+def grow_then_stop(panel) -> list[int]:
+    """Points per trace when it has stopped, all of them on the screen."""
+    before = sum(points(panel))
+    panel.get_by_role("button", name="Train", exact=True).click()
+    wait_for(lambda: sum(points(panel)) > before, what=lambda: "a figure that grows")
+    panel.get_by_role("button", name="Stop", exact=True).click()
+    expect(panel.get_by_role("status")).to_have_text(re.compile(r"(Stopped|Done)"))
+    panel.page.wait_for_timeout(700)  # the last frame was on its way
+    return points(panel)
