@@ -73,7 +73,7 @@ class ToleranceLab(TrainingPanel):
                "eta = 0.9 at T = 4": {"eta": 0.9, "ranks": 5, "temperature": 4.0},
                "eta = 0: all alike": {"eta": 0.0, "ranks": 5, "temperature": 1.0}}
 
-    def __init__(self, seeds: int = 12, steps: int = 250, transfer: int = 100, **values):
+    def __init__(self, seeds: int = 12, steps: int = 200, transfer: int = 100, **values):
         self.lab = Lab.open("digits", seeds)
         self.transfer = self.lab.transfer(transfer)
         self.teaching, self.learning = Recipe(steps=steps, lr=5e-3), Recipe(steps=steps)
