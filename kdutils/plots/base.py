@@ -19,7 +19,7 @@ from kdutils.results import Effect, Results
 
 @dataclass(frozen=True)
 class Plot:
-    """A finished figure and its reading. Shown in a notebook with the sentence under it, headless as a static bundle."""
+    """A finished figure and its reading: with the sentence under it in a notebook, headless as a static bundle."""
 
     figure: go.Figure
     reading: str
