@@ -30,7 +30,7 @@ def transfer_set(data: Dataset, pool: Tensor, n: int) -> Tensor:
     Every class gives its k-th image before any class gives its (k+1)-th, so a set of any size is as balanced as
     the pool allows, and a smaller set is contained in a larger one. The pool's order carries the randomness.
     """
-    whole("transfer images", n, 1, len(pool), why=f"the pool has {len(pool)} images")
+    n = whole("transfer images", n, 1, len(pool), why=f"the pool has {len(pool)} images")
     labels = data.labels[pool]
     same_before = torch.zeros_like(labels)
     for label in labels.unique():

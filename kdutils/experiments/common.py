@@ -49,7 +49,7 @@ class Lab:
     @classmethod
     def open(cls, name: str = "digits", seeds: int = 12, seed: int = 0, device: str = "cpu") -> "Lab":
         """`seeds` splits of the data set, for the seeds `seed`, `seed` + 1, ..."""
-        whole("seeds", seeds, 1)
+        seeds = whole("seeds", seeds, 1)
         data, chosen = load(name, device), tuple(range(seed, seed + seeds))
         splits = [split(data, one) for one in chosen]
         return cls(data, chosen, torch.stack([s.pool for s in splits]), torch.stack([s.test for s in splits]))

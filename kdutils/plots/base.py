@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from kdutils import claims
+from kdutils.course.host import headless
 from kdutils.datasets import Dataset
 from kdutils.plots.static import bundle
 from kdutils.plots.style import COLOURS, DASHES, GREYS, base_layout, title_fonts, translucent
@@ -18,7 +19,7 @@ from kdutils.results import Effect, Results
 
 @dataclass(frozen=True)
 class Plot:
-    """A finished figure and its reading. Shown in a notebook as a static bundle with the sentence under it."""
+    """A finished figure and its reading: with the sentence under it in a notebook, headless as a static bundle."""
 
     figure: go.Figure
     reading: str
@@ -26,7 +27,10 @@ class Plot:
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        display(bundle(self.figure, self.reading), raw=True)
+        shown = bundle(self.figure, self.reading)
+        if not headless():  # JupyterLab would show the image in place of the figure that can be hovered and zoomed
+            del shown["image/png"]
+        display(shown, raw=True)
         display(caption(self.reading))
 
 

@@ -44,7 +44,7 @@ def base_layout(height: int = 380, **changes) -> dict:
     No colours of text, grid and paper: a live figure takes them from JupyterLab's theme, a static one is ink on white.
     """
     axis = {"zeroline": False, "ticks": "outside", "title": {"font": {"size": 13}}}
-    layout = {"height": height, "margin": {"l": 60, "r": 20, "t": 50, "b": 50}, "template": None,
+    layout = {"height": height, "margin": {"l": 60, "r": 20, "t": 50, "b": 50}, "template": go.layout.Template(),
               "uirevision": "keep", "font": {"family": FONT, "size": 13}, "hovermode": "closest",
               "modebar": {"remove": ["sendChartToCloud"]},    # it would upload the figure to another host
               "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},

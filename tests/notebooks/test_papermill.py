@@ -1,13 +1,8 @@
 """Every notebook, headless, at profile smoke: as stored, then with other parameters and every exercise solved."""
 
-import ast
-import inspect
-import textwrap
-
 import nbformat
 import pytest
 
-from kdutils import objectives
 from kdutils.course.scan import MAX_BYTES
 
 SECONDS = 60  # wall time on two cores
@@ -51,24 +46,6 @@ def test_stubs_are_not_done_yet_and_solutions_are_right(notebook, report, reques
     assert said, "the page checks no exercise"
     for name, text in said.items():
         assert f": {wanted}." in text, f"{name}: {text}"
-
-
-def test_the_formula_on_the_page_is_the_formula_of_the_package(notebook):
-    """A cell tagged formula:NAME shows the body of kdutils.objectives.NAME, statement by statement."""
-    found = [(tag.partition(":")[2], cell.source) for cell in nbformat.read(notebook, as_version=4).cells
-             for tag in cell.metadata.get("tags", []) if tag.startswith("formula:")]
-    assert found, "the page shows no formula as code"
-    for name, source in found:
-        assert body(name, source) == body(name, inspect.getsource(getattr(objectives, name)))
-
-
-def body(name: str, source: str) -> str:
-    """The statements of function `name`, without its docstring, as comparable text."""
-    (function,) = [node for node in ast.parse(textwrap.dedent(source)).body
-                   if isinstance(node, ast.FunctionDef) and node.name == name]
-    statements = function.body[1:] if ast.get_docstring(function) else function.body
-    arguments = [argument.arg for argument in function.args.args]
-    return "\n".join([", ".join(arguments), *map(ast.unparse, statements)])
 
 
 def slowest(executed, count: int = 5) -> str:
