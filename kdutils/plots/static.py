@@ -105,7 +105,9 @@ def _scatter(ax, trace, before) -> None:
         ax.plot(x, y, linestyle="", marker=_MARK.get(trace.marker.symbol, "o"), color=colour, alpha=alpha, label=label,
                 markersize=(trace.marker.size or 8) * 0.75, markerfacecolor="none" if hollow else colour)
     for xi, yi, text in zip(x, y, trace.text if "text" in mode and trace.text is not None else (), strict=False):
-        ax.text(xi, yi, _plain(text), fontsize=8, ha="center", va="bottom", color="#4d4d4d")
+        # Plotly's default is the middle; beside a marker there would be no room.
+        ax.text(xi, yi, _plain(text), fontsize=8, ha="center", va="center" if mode == "text" else "bottom",
+                color="#4d4d4d")
 
 
 def _bar(ax, trace, before) -> None:
