@@ -393,6 +393,8 @@ class TrainingPanel(Panel):
         return f" at {self.unit} {self._at.step} of {self._at.steps}" if self._at else ""
 
     def _left(self, now: float) -> str:
+        if self._resumed is None:       # the speed was changed since the snapshot was noted
+            return ""
         since, step = self._resumed
         done = self._at.step - step
         if now - since < 0.4 or done <= 0:

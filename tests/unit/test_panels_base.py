@@ -427,6 +427,19 @@ def test_values_change_in_a_pause():
     panel.stop()
 
 
+def test_the_speed_may_change_at_any_moment():
+    """Also between the note of a snapshot and the words about the time that is left."""
+    class Toggled(Training):
+        def reading(self):
+            self.full_speed = not self.full_speed
+            return super().reading()
+
+    panel = Toggled(full_speed=True)
+    panel.total, panel.nap = 30, 0.05       # long enough to be told about twice
+    panel.train()
+    assert panel.wait(20) and panel.state == "done"
+
+
 def test_pace_and_full_speed():
     panel = Training()
     panel.pace, panel.total = 200, 40
