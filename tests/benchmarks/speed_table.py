@@ -10,8 +10,8 @@ SECTION = re.compile(r"(<!-- speed:.*?-->\n).*?(<!-- end of speed -->)", re.DOTA
 
 
 def table() -> str:
-    """Both tables in Markdown, each with where and when it was measured."""
-    return "\n".join([*population(), "", *temperature_lab(), ""])
+    """The tables in Markdown, each with where and when it was measured."""
+    return "\n".join([*population(), "", *labs(), ""])
 
 
 def population() -> list[str]:
@@ -26,12 +26,14 @@ def population() -> list[str]:
     return lines[:-1]
 
 
-def temperature_lab() -> list[str]:
-    found = json.loads((HERE / "results" / "temperature_lab.json").read_text())
-    lines = ["| temperature lab, in a real browser | ms | promised |", "|---|---|---|"]
-    lines += [f"| {name} | {found['figures'][name]:.0f} | {promise} |" for name, promise in found["promised"].items()]
-    origin = f"{where(found['provenance'])}, {found['cores']} cores, browser and server on the same machine."
-    return [*lines, "", origin]
+def labs() -> list[str]:
+    lines = []
+    for path in sorted((HERE / "results").glob("*_lab.json"), reverse=True):
+        found = json.loads(path.read_text())
+        lines += [f"| {path.stem.replace('_', ' ')}, in a real browser | ms | promised |", "|---|---|---|"]
+        lines += [f"| {name} | {found['figures'][name]:.0f} | {promise} |" for name, promise in found["promised"].items()]
+        lines += ["", f"{where(found['provenance'])}, {found['cores']} cores, browser and server on the same machine.", ""]
+    return lines[:-1]
 
 
 def where(provenance: dict) -> str:
