@@ -31,8 +31,10 @@ def labs() -> list[str]:
     for path in sorted((HERE / "results").glob("*_lab.json"), reverse=True):
         found = json.loads(path.read_text())
         lines += [f"| {path.stem.replace('_', ' ')}, in a real browser | ms | promised |", "|---|---|---|"]
-        lines += [f"| {name} | {found['figures'][name]:.0f} | {promise} |" for name, promise in found["promised"].items()]
-        lines += ["", f"{where(found['provenance'])}, {found['cores']} cores, browser and server on the same machine.", ""]
+        lines += [f"| {name} | {found['figures'][name]:.0f} | {promise} |"
+                  for name, promise in found["promised"].items()]
+        origin = f"{where(found['provenance'])}, {found['cores']} cores, browser and server on the same machine."
+        lines += ["", origin, ""]
     return lines[:-1]
 
 
