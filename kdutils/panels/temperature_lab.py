@@ -11,9 +11,10 @@ from plotly.subplots import make_subplots
 from kdutils.experiments.common import HARD, Cohort, Lab, Setting, cohort, teachers
 from kdutils.objectives import softmax
 from kdutils.panels.base import Control
+from kdutils.panels.curves import add_answers, add_band, clear_band, grow_band, show_answers
 from kdutils.panels.examples import one_per_class
 from kdutils.panels.trainer import TrainingPanel
-from kdutils.plots.style import COLOURS, DASHES, base_layout, title_fonts, translucent
+from kdutils.plots.style import COLOURS, DASHES, base_layout, title_fonts
 from kdutils.results import Effect, interval
 from kdutils.training import Recipe, Snapshot
 
@@ -70,8 +71,8 @@ class TemperatureLab(TrainingPanel):
             rows=1, cols=3, column_widths=[0.42, 0.24, 0.34], horizontal_spacing=0.075,
             subplot_titles=["test accuracy (%)", f"one {self.example.label}: soft target and student",
                             "gain over hard labels (points)"])
-        for arm in ("hard", "distilled"):
-            _band(figure, arm)
+        for arm, kind in (("hard", "hard labels"), ("distilled", "distilled")):
+            add_band(figure, arm, kind, f"student, {kind}", col=1)
         teacher = self.lab.accuracy(self.teacher_logits).mean().item()
         figure.add_scatter(uid="teacher", x=[0, self.recipe.steps], y=[teacher] * 2, mode="lines", name="teacher",
                            line={"color": COLOURS["teacher"], "dash": DASHES["teacher"]}, row=1, col=1)
@@ -79,13 +80,7 @@ class TemperatureLab(TrainingPanel):
                        marker={"color": COLOURS["teacher"]}, showlegend=False)
         figure.add_scatter(uid="student's answer", x=list(range(10)), y=[math.nan] * 10, mode="markers", row=1, col=2,
                            marker={"color": COLOURS["distilled"], "size": 8}, showlegend=False)
-        for uid, colour, symbol, size in (("others", COLOURS["other"], "circle-open", 8),
-                                          ("answers", COLOURS["distilled"], "circle", 9),
-                                          ("latest", COLOURS["highlight"], "circle-open", 16)):
-            figure.add_scatter(uid=f"{uid} interval", mode="lines", line={"color": colour, "width": 2}, x=[], y=[],
-                               showlegend=False, hoverinfo="skip", row=1, col=3)
-            figure.add_scatter(uid=uid, mode="markers", marker={"color": colour, "symbol": symbol, "size": size},
-                               x=[], y=[], showlegend=False, row=1, col=3)
+        add_answers(figure, "distilled", "highlight", col=3)
         figure.update_layout(base_layout(height=390, margin={"t": 70, "l": 45}, legend={"y": 1.1}))
         title_fonts(figure)
         figure.update_xaxes(title_text="training steps", range=[0, self.recipe.steps], col=1)
@@ -114,19 +109,14 @@ class TemperatureLab(TrainingPanel):
     def _draw_answers(self) -> None:
         alike = [a for a in self.answers if (a.transfer, a.alpha) == (self.values["transfer"], self.values["alpha"])
                  and not a.mixed]
-        others = [a for a in self.answers if a not in alike]
-        for uid, answers in (("answers", alike), ("others", others), ("latest", self.answers[-1:])):
-            x = [a.temperature for a in answers]
-            self.chart.set(uid, x=x, y=[a.gain.mean for a in answers])
-            if uid != "latest":
-                edges = [[a.gain.low, a.gain.high, math.nan] for a in answers]
-                self.chart.set(f"{uid} interval", x=np.repeat(x, 3), y=np.ravel(edges))
+        show_answers(self.chart, self.answers, alike, "temperature")
 
     # ---- the run ---------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         self.students, self.scores, self.mixed = None, None, False
-        self.chart.clear(*(f"{arm} {part}" for arm in ("hard", "distilled") for part in ("low", "high", "mean")))
+        for arm in ("hard", "distilled"):
+            clear_band(self.chart, arm)
 
     def start(self) -> Iterator[Snapshot]:
         now = self.values
@@ -140,10 +130,7 @@ class TemperatureLab(TrainingPanel):
         self.measured = {name: self.students.knobs[name][-1] for name in ("temperature", "alpha")}
         self.measured["transfer"] = self.running
         for arm, scores in zip(("hard", "distilled"), self.scores, strict=True):
-            effect = interval(scores)
-            for part in ("low", "high", "mean"):
-                value = getattr(effect, part)
-                self.chart.append(f"{arm} {part}", snapshot.step, effect.mean if math.isnan(value) else value)
+            grow_band(self.chart, arm, snapshot.step, scores)
         logits = self.students.population.predict(self.lab.data.inputs[self.example.index][None])
         answer = softmax(logits, self.values["temperature"])[len(self.lab.seeds):, 0].mean(0)
         self.chart.set("student's answer", y=answer.cpu().numpy())
@@ -191,11 +178,3 @@ class TemperatureLab(TrainingPanel):
         return (f"{setting}: distilled students {soft:.1f}%, hard-label students {hard:.1f}%, gain "
                 f"{interval(self.scores[1] - self.scores[0])}. The teacher saw 1,200 labels.{note}")
 
-
-def _band(figure: go.Figure, arm: str) -> None:
-    colour = "hard labels" if arm == "hard" else "distilled"
-    edge = {"x": [], "y": [], "mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"}
-    figure.add_scatter(uid=f"{arm} low", row=1, col=1, **edge)
-    figure.add_scatter(uid=f"{arm} high", fill="tonexty", fillcolor=translucent(COLOURS[colour]), row=1, col=1, **edge)
-    figure.add_scatter(uid=f"{arm} mean", x=[], y=[], mode="lines", name=f"student, {colour}", row=1, col=1,
-                       line={"color": COLOURS[colour], "dash": DASHES[colour], "width": 2.5})

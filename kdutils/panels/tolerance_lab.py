@@ -16,8 +16,9 @@ from kdutils.experiments.common import Lab, cohort, distilled
 from kdutils.networks import MLP, Population
 from kdutils.objectives import ancestor
 from kdutils.panels.base import Control
+from kdutils.panels.curves import add_answers, add_band, clear_band, grow_band, show_answers
 from kdutils.panels.trainer import TrainingPanel
-from kdutils.plots.style import COLOURS, DASHES, base_layout, title_fonts, translucent
+from kdutils.plots.style import COLOURS, base_layout, title_fonts, translucent
 from kdutils.results import Effect, interval
 from kdutils.training import Knobs, Recipe, Task, steps
 
@@ -107,18 +108,12 @@ class ToleranceLab(TrainingPanel):
         figure.add_scatter(uid="strict mass", x=[], y=[], mode="lines", showlegend=False, row=1, col=1,
                            line={"color": COLOURS["strict"], "width": 3})
         for kind in KINDS:
-            _band(figure, f"{kind} teachers", kind, f"{kind} teachers, then their students", shown=True)
-            _band(figure, f"{kind} students", kind, f"students of {kind} teachers", shown=False)
+            add_band(figure, f"{kind} teachers", kind, f"{kind} teachers, then their students", col=2)
+            add_band(figure, f"{kind} students", kind, f"students of {kind} teachers", col=2, shown=False)
         split = self.teaching.steps
         figure.add_scatter(uid="border", x=[split, split], y=[0, 105], mode="lines", hoverinfo="skip",
                            line={"color": COLOURS["other"], "width": 1, "dash": "dot"}, showlegend=False, row=1, col=2)
-        for uid, colour, symbol, size in (("others", COLOURS["other"], "circle-open", 8),
-                                          ("answers", COLOURS["tolerant"], "circle", 9),
-                                          ("latest", COLOURS["distilled"], "circle-open", 16)):
-            figure.add_scatter(uid=f"{uid} interval", mode="lines", line={"color": colour, "width": 2}, x=[], y=[],
-                               showlegend=False, hoverinfo="skip", row=1, col=3)
-            figure.add_scatter(uid=uid, mode="markers", marker={"color": colour, "symbol": symbol, "size": size},
-                               x=[], y=[], showlegend=False, row=1, col=3)
+        add_answers(figure, "tolerant", "distilled", col=3)
         figure.update_layout(base_layout(height=390, margin={"t": 70, "l": 50}, legend={"y": 1.1}))
         title_fonts(figure)
         figure.update_xaxes(title_text="rank", tickvals=RANKS.tolist(), range=[0.4, 10.6], col=1)
@@ -155,13 +150,7 @@ class ToleranceLab(TrainingPanel):
     def _draw_answers(self) -> None:
         now = (self.values["ranks"], self.values["temperature"])
         alike = [a for a in self.answers if (a.ranks, a.temperature) == now and not a.mixed]
-        others = [a for a in self.answers if a not in alike]
-        for uid, answers in (("answers", alike), ("others", others), ("latest", self.answers[-1:])):
-            x = [a.eta for a in answers]
-            self.chart.set(uid, x=x, y=[a.gain.mean for a in answers])
-            if uid != "latest":
-                edges = [[a.gain.low, a.gain.high, math.nan] for a in answers]
-                self.chart.set(f"{uid} interval", x=np.repeat(x, 3), y=np.ravel(edges))
+        show_answers(self.chart, self.answers, alike, "eta")
         ends = [end for a in self.answers for end in (a.gain.mean, a.gain.low, a.gain.high) if not math.isnan(end)]
         self.chart.layout({"yaxis3": {"range": [min([-2, *ends]) - 1, max([2, *ends]) + 1]}})
 
@@ -172,13 +161,10 @@ class ToleranceLab(TrainingPanel):
         if self.made_of != (self.values["eta"], self.values["ranks"]):
             self.teachers.pop("tolerant", None)
         for kind in KINDS:
-            self._wipe(f"{kind} students")
+            clear_band(self.chart, f"{kind} students")
             if kind not in self.teachers:
-                self._wipe(f"{kind} teachers")
+                clear_band(self.chart, f"{kind} teachers")
                 self.answering.pop(kind, None)
-
-    def _wipe(self, curve: str) -> None:
-        self.chart.clear(*(f"{curve} {part}" for part in ("low", "high", "mean")))
 
     def start(self) -> Iterator[Moment]:
         missing = [kind for kind in KINDS if kind not in self.teachers]
@@ -236,11 +222,7 @@ class ToleranceLab(TrainingPanel):
 
     def observe(self, snapshot: Moment) -> None:
         for kind, scores in snapshot.scores.items():
-            effect = interval(scores)
-            for part in ("low", "high", "mean"):
-                value = getattr(effect, part)
-                self.chart.append(f"{kind} {snapshot.phase} {part}", snapshot.x,
-                                  effect.mean if math.isnan(value) else value)
+            grow_band(self.chart, f"{kind} {snapshot.phase}", snapshot.x, scores)
         if snapshot.phase == "teachers":
             self._draw_mass()
 
@@ -303,10 +285,3 @@ class ToleranceLab(TrainingPanel):
                       f"gain {self._gain()}.")
         return words + (" A control moved during this run." if self.mixed else "")
 
-
-def _band(figure: go.Figure, uid: str, kind: str, name: str, shown: bool) -> None:
-    edge = {"x": [], "y": [], "mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"}
-    figure.add_scatter(uid=f"{uid} low", row=1, col=2, **edge)
-    figure.add_scatter(uid=f"{uid} high", fill="tonexty", fillcolor=translucent(COLOURS[kind]), row=1, col=2, **edge)
-    figure.add_scatter(uid=f"{uid} mean", x=[], y=[], mode="lines", name=name, showlegend=shown, row=1, col=2,
-                       line={"color": COLOURS[kind], "dash": DASHES[kind], "width": 2.5})
