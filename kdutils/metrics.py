@@ -61,18 +61,24 @@ def mass_inside_groups(logits: Tensor, labels: Tensor, groups: Sequence[Sequence
     label is alone in its group are left out too. The measure is ours: the paper's was not available to us.
     """
     classes = logits.shape[-1]
-    if sorted(label for group in groups for label in group) != list(range(classes)):
-        raise ParameterError(f"groups must name each of the classes 0..{classes - 1} once, got {list(groups)}.")
     whole("ranks", ranks, 2, classes, why="the classes")
-    group_of = torch.empty(classes, dtype=torch.int64, device=logits.device)
-    for index, group in enumerate(groups):
-        group_of[list(group)] = index
+    group_of = group_index(groups, classes).to(logits.device)
     p, which = softmax(logits).sort(-1, descending=True)
     of_label = labels.expand(logits.shape[:-1])[..., None]
     counted = (group_of.bincount()[group_of] > 1)[of_label] & (which != of_label)
     secondary = (p * counted)[..., 1:ranks]
     inside = secondary * (group_of[which] == group_of[of_label])[..., 1:ranks]
     return inside.sum((-1, -2)) / secondary.sum((-1, -2))
+
+
+def group_index(groups: Sequence[Sequence[int]], classes: int) -> Tensor:
+    """Which group each class belongs to, int64 (C,); ParameterError unless each class is named once."""
+    if sorted(label for group in groups for label in group) != list(range(classes)):
+        raise ParameterError(f"groups must name each of the classes 0..{classes - 1} once, got {list(groups)}.")
+    index = torch.empty(classes, dtype=torch.int64)
+    for number, group in enumerate(groups):
+        index[list(group)] = number
+    return index
 
 
 def bias_corrected(logits: Tensor, label: int, rate: float = 0.1) -> Tensor:

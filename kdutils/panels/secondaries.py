@@ -51,6 +51,8 @@ class SecondariesPanel(Panel):
                  groups: Sequence[Sequence[int]] = (), **values):
         self.lab = Lab.open(data, seeds)
         self.groups = tuple(tuple(group) for group in groups)
+        if self.groups:  # refused before any teacher is trained
+            metrics.group_index(self.groups, self.lab.data.n_classes)
         spec = MLP(self.lab.data.inputs[0].numel(), (128,), self.lab.data.n_classes)
         recipe = Recipe(steps, TEACHER_RECIPE.batch, TEACHER_RECIPE.lr)
         logits = ancestors(self.lab, self.lab.pool, kinds(5, self.lab.data.n_classes), spec, recipe)

@@ -632,3 +632,12 @@ def test_refusals_are_sentences_by_hand_too(answer):
         answer.set(ranks=1)
     answer._inputs["ranks"].value = 7
     assert answer.values["ranks"] == 7 and "ranks 2 to 7" in answer._reading_line.text
+
+
+def test_groups_that_leave_a_class_out_are_refused_before_any_training(refuses, monkeypatch):
+    def no_training(*arguments, **named):
+        pytest.fail("teachers were trained for groups that are refused")
+
+    monkeypatch.setattr("kdutils.panels.secondaries.ancestors", no_training)
+    with refuses("groups", "0..9"):
+        SecondariesPanel(groups=[(0, 2, 3), (5, 7, 9)])
