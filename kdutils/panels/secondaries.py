@@ -88,12 +88,15 @@ class SecondariesPanel(Panel):
                        hovertemplate="images of %{x}: %{y:.2f}%<extra></extra>")
         figure.add_scatter(uid="strict", x=[], y=[], mode="lines", name="the strict teacher, at the same T", row=1,
                            col=2, line={"color": COLOURS["strict"], "width": 3})
-        figure.update_layout(base_layout(height=440, margin={"t": 75, "l": 55}, legend={"x": 0.62, "y": 1.08}))
+        longest = max(map(len, names))
+        figure.update_layout(base_layout(height=440 + 4 * longest, legend={"x": 0.62, "y": 1.08},
+                                         margin={"t": 75, "l": 50 + 6 * longest, "b": 50 + 4 * longest}))
         title_fonts(figure)
         ticks = {"tickvals": list(range(n)), "ticktext": list(names)}
-        figure.update_xaxes(title_text="class that is named", range=[-0.5, n - 0.5], showgrid=False, **ticks, col=1)
+        slanted = ticks | {"tickangle": -40 if longest > 2 else 0}   # words would run into each other
+        figure.update_xaxes(title_text="class that is named", range=[-0.5, n - 0.5], showgrid=False, **slanted, col=1)
         figure.update_yaxes(title_text="class of the image", range=[n - 0.5, -0.5], showgrid=False, **ticks, col=1)
-        figure.update_xaxes(title_text="class of the image", range=[-0.6, n - 0.4], **ticks, col=2)
+        figure.update_xaxes(title_text="class of the image", range=[-0.6, n - 0.4], **slanted, col=2)
         return figure
 
     def draw(self, changed: frozenset[str]) -> None:

@@ -165,6 +165,9 @@ def _finish(ax, figure: go.Figure, name: str) -> None:
         if axis.tickvals is not None:
             labels = axis.ticktext if axis.ticktext is not None else axis.tickvals
             getattr(ax, f"set_{which}ticks")(list(axis.tickvals), [_plain(str(one)) for one in labels])
+        if axis.tickangle:  # plotly turns clockwise, matplotlib the other way
+            for label in getattr(ax, f"get_{which}ticklabels")():
+                label.set(rotation=-axis.tickangle, ha="right", rotation_mode="anchor")
         if axis.visible is False or axis.showticklabels is False:
             getattr(ax, f"get_{which}axis")().set_ticks([])
         if axis.visible is False:

@@ -437,3 +437,15 @@ def test_the_figures_of_the_notebooks_stay_small(curves, sweep):
 
 def test_the_quantile_used_here_is_student_t():
     assert stats.t.ppf(0.975, 4) == pytest.approx(QUANTILE)
+
+
+def test_slanted_tick_labels_are_slanted_in_the_image_too():
+    """Long class names under each other would be one black line: slanted, they reach further down."""
+    def depth(angle):
+        axis = {"tickvals": [0, 1], "ticktext": ["Ankle boot", "T-shirt/top"], "tickangle": angle}
+        figure = go.Figure(go.Bar(x=[0, 1], y=[1, 2], width=0.8, offset=-0.4),
+                           layout=base_layout(height=300, margin={"b": 110}, xaxis=axis))
+        picture = imread(io.BytesIO(static.png(figure)))[..., :3].mean(-1)
+        return int(np.flatnonzero((picture[200:] < 0.8).any(1)).max())
+
+    assert depth(-40) > depth(0) + 20
