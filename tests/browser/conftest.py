@@ -159,7 +159,7 @@ def notebook(browser) -> Iterator[Notebook]:
     page.set_default_timeout(30_000)
     opened = Notebook(page)
     page.on("console", lambda message: opened.errors.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: opened.errors.append(str(error)))
+    page.on("pageerror", lambda error: opened.errors.append(f"{error}\n{error.stack}"))
     page.on("request", lambda request: opened.foreign.append(request.url) if _foreign(request.url) else None)
     yield opened
     opened.close()

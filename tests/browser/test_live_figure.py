@@ -195,6 +195,12 @@ def test_figures_show_while_later_cells_run(lab, notebook):
     notebook.check()
 
 
+def change_theme(page, theme: str) -> None:
+    """And wait for JupyterLab's splash to go: of two themes within its 200 ms, JupyterLab removes the splash twice."""
+    page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+    page.wait_for_selector("#jupyterlab-splash", state="detached")
+
+
 def test_zoom_and_theme_survive_streaming(page):
     title = "Fake training"
     press(page, title, "Train")
@@ -212,9 +218,9 @@ def test_zoom_and_theme_survive_streaming(page):
     assert json.loads(plot(page, title).evaluate(ranges))[1] == pytest.approx(zoomed)
 
     ink = plot(page, title).evaluate("gd => gd._fullLayout.font.color")
-    page.evaluate("() => { window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'}); }")
+    change_theme(page, "JupyterLab Dark")
     wait_for(lambda: plot(page, title).evaluate("gd => gd._fullLayout.font.color") != ink, what="the dark theme")
-    page.evaluate("() => { window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'}); }")
+    change_theme(page, "JupyterLab Light")
     wait_for(lambda: plot(page, title).evaluate("gd => gd._fullLayout.font.color") == ink, what="the light theme")
     press(page, title, "Stop")
 
