@@ -1,23 +1,21 @@
-"""Small networks with named features, as ordinary modules and as populations.
+"""M networks of one shape side by side: every parameter has a leading axis M.
 
 A *specification* (MLP, ConvNet) says what one network is. `spec.module(seed)` is that network as an ordinary
-`torch.nn.Sequential`; `Population(spec, seeds)` is M of them side by side, every parameter with a leading axis M.
-Both start from the same numbers: member i of a population equals `spec.module(seeds[i])`.
+`torch.nn.Sequential`; `Population(spec, seeds)` is M of them side by side. Both start from the same numbers: member i
+of a population equals `spec.module(seeds[i])`.
 """
 
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kdutils import seeds as streams
-from kdutils.errors import ParameterError, whole
+from kdutils.errors import ParameterError
 
 Parameters = Mapping[str, Tensor]
 Outputs = dict[str, Tensor]
@@ -40,7 +38,7 @@ class Specification(Protocol):
         """One network, initialised from the seed."""
 
 
-class _Seeded:
+class Seeded:
     """Initialisation from a seed, without touching torch's global generator."""
 
     def module(self, seed: int) -> nn.Sequential:
@@ -49,89 +47,6 @@ class _Seeded:
         with _BORROWED, torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(streams.derive(seed, "init"))
             return self.build()
-
-
-@dataclass(frozen=True)
-class MLP(_Seeded):
-    """A multi-layer perceptron with ReLUs: MLP(64, (16,), 10) is written 64-16-10."""
-
-    inputs: int = 64
-    hidden: tuple[int, ...] = (16,)
-    classes: int = 10
-
-    def __post_init__(self):
-        for width in (self.inputs, *self.hidden):
-            whole("layer width", width, 1)
-        whole("classes", self.classes, 2)
-
-    def __str__(self) -> str:
-        return "-".join(map(str, (self.inputs, *self.hidden, self.classes)))
-
-    def build(self) -> nn.Sequential:
-        widths = (self.inputs, *self.hidden)
-        layers = OrderedDict(flat=nn.Flatten())
-        for i in range(len(self.hidden)):
-            layers[f"linear{i + 1}"] = nn.Linear(widths[i], widths[i + 1])
-            layers[f"hidden{i + 1}"] = nn.ReLU()
-        layers["logits"] = nn.Linear(widths[-1], self.classes)
-        return nn.Sequential(layers)
-
-    def forward(self, parameters: Parameters, inputs: Tensor) -> Outputs:
-        features = OrderedDict()
-        x = inputs.flatten(2)
-        for i in range(len(self.hidden)):
-            x = features[f"hidden{i + 1}"] = _linear(parameters, f"linear{i + 1}", x).relu()
-        features["logits"] = _linear(parameters, "logits", x)
-        return features
-
-
-@dataclass(frozen=True)
-class ConvNet(_Seeded):
-    """3x3 convolutions with ReLU and 2x2 max pooling, then one linear layer.
-
-    shape: (channels, height, width) of an image; channels: the width of each convolution. No batch norm: its
-    statistics would tie the examples of a batch together and its running averages would be one more state.
-    """
-
-    shape: tuple[int, int, int] = (1, 8, 8)
-    channels: tuple[int, ...] = (8, 16)
-    classes: int = 10
-
-    def __post_init__(self):
-        for width in self.channels:
-            whole("channels", width, 1)
-        whole("classes", self.classes, 2)
-        if not self.channels or min(self.shape[1:]) < 2 ** len(self.channels):
-            raise ParameterError(f"{len(self.channels)} poolings need images of at least {2 ** len(self.channels)} "
-                                 f"pixels a side, got {self.shape[1]}x{self.shape[2]}.")
-
-    def __str__(self) -> str:
-        return f"conv{'-'.join(map(str, self.channels))}-{self.classes}"
-
-    def build(self) -> nn.Sequential:
-        widths = (self.shape[0], *self.channels)
-        layers = OrderedDict()
-        for i in range(len(self.channels)):
-            layers[f"conv{i + 1}"] = nn.Conv2d(widths[i], widths[i + 1], 3, padding=1)
-            layers[f"relu{i + 1}"] = nn.ReLU()
-            layers[f"stage{i + 1}"] = nn.MaxPool2d(2)
-        height, width = (side >> len(self.channels) for side in self.shape[1:])
-        layers["embedding"] = nn.Flatten()
-        layers["logits"] = nn.Linear(widths[-1] * height * width, self.classes)
-        return nn.Sequential(layers)
-
-    def forward(self, parameters: Parameters, inputs: Tensor) -> Outputs:
-        members, batch = inputs.shape[:2]
-        features = OrderedDict()
-        # Members lie side by side on the channel axis, one group each: a single grouped convolution serves all.
-        x = inputs.transpose(0, 1).flatten(1, 2)
-        for i in range(len(self.channels)):
-            weight, bias = (parameters[f"conv{i + 1}.{part}"].flatten(0, 1) for part in ("weight", "bias"))
-            x = F.max_pool2d(F.conv2d(x, weight, bias, padding=1, groups=members).relu(), 2)
-            features[f"stage{i + 1}"] = x.unflatten(1, (members, -1)).transpose(0, 1)
-        x = features["embedding"] = features[f"stage{len(self.channels)}"].flatten(2)
-        features["logits"] = _linear(parameters, "logits", x)
-        return features
 
 
 class Population:
@@ -204,7 +119,6 @@ def features(module: nn.Sequential, inputs: Tensor) -> Outputs:
     return outputs
 
 
-
-def _linear(parameters: Parameters, name: str, x: Tensor) -> Tensor:
+def linear(parameters: Parameters, name: str, x: Tensor) -> Tensor:
     """x (M, B, in) -> (M, B, out), with torch's (out, in) weights."""
     return torch.baddbmm(parameters[f"{name}.bias"][:, None], x, parameters[f"{name}.weight"].transpose(1, 2))
