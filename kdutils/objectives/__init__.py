@@ -8,6 +8,13 @@ An *objective* is what the training loop calls: objective(student, teacher, labe
 from kdutils.objectives.classification import cross_entropy, hard_labels, label_smoothing
 from kdutils.objectives.hinton import distillation, kd_loss, soft_cross_entropy
 from kdutils.objectives.softmax import log_softmax, softmax
+from kdutils.objectives.subclass import (
+    class_logits,
+    subclass_auxiliary,
+    subclass_distillation,
+    subclass_entropy,
+    subclass_teacher,
+)
 from kdutils.objectives.tolerance import (
     ancestor,
     ancestor_convex,
@@ -19,6 +26,7 @@ from kdutils.objectives.tolerance import (
     top_score_difference,
 )
 
-__all__ = ["ancestor", "ancestor_convex", "confidence_penalty", "cross_entropy", "distillation", "hard_labels",
-           "kd_loss", "label_smoothing", "log_softmax", "optimum", "penalty_optimum", "smoothing_optimum",
-           "soft_cross_entropy", "softmax", "threshold", "top_score_difference"]
+__all__ = ["ancestor", "ancestor_convex", "class_logits", "confidence_penalty", "cross_entropy", "distillation",
+           "hard_labels", "kd_loss", "label_smoothing", "log_softmax", "optimum", "penalty_optimum",
+           "smoothing_optimum", "soft_cross_entropy", "softmax", "subclass_auxiliary", "subclass_distillation",
+           "subclass_entropy", "subclass_teacher", "threshold", "top_score_difference"]

@@ -18,6 +18,7 @@ RANGES: dict[str, Callable[[float], float]] = {
     "ranks": lambda value: whole("ranks", value, 2),
     "epsilon": lambda value: between("epsilon", value, 0, 1),
     "beta": lambda value: at_least("beta", value, 0),
+    "t_aux": partial(positive, "t_aux"),
 }
 
 
