@@ -21,6 +21,7 @@ from kdutils.objectives.softmax import log_softmax, per_network
 
 FORMS = ("contrastive", "entropy")
 MOST = 20
+TINY = 1e-30
 
 
 def class_logits(logits: Tensor, sizes: Sequence[int]) -> Tensor:
@@ -74,9 +75,10 @@ def subclass_entropy(logits: Tensor, sizes: Sequence[int]) -> Tensor:
         share = weight.mean(-1)
         log_q = log_softmax(block)
         q = log_q.exp()
-        mean = (weight[..., None] * q).mean(-2) / share[..., None].clamp_min(1e-30)
+        # Held above 0, where the slope of the entropy has no end.
+        mean = ((weight[..., None] * q).mean(-2) / share[..., None].clamp_min(TINY)).clamp_min(TINY)
         unsure = -(weight * (q * log_q).sum(-1)).mean(-1)
-        loss = loss + unsure - share * torch.special.entr(mean).sum(-1)
+        loss = loss + unsure + share * (mean * mean.log()).sum(-1)
     return loss
 
 
