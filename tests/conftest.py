@@ -1,10 +1,12 @@
 """What the tests share: one torch thread, a cache of their own, made-up examples instead of random draws."""
 
 import re
+import threading
 from contextlib import contextmanager
 
 import pytest
 import torch
+from helpers import ours, until
 from hypothesis import settings
 
 from kdutils.errors import ParameterError
@@ -53,3 +55,13 @@ def refuses():
         assert all(word in sentence for word in words), sentence
 
     return expect
+
+
+@pytest.fixture
+def no_thread_is_left(monkeypatch):
+    """Panels end their threads, and none of these fails unheard."""
+    failed = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: failed.append(args.exc_value))
+    yield
+    assert until(lambda: not ours()), ours()
+    assert not failed, failed

@@ -13,7 +13,7 @@ from kdutils.objectives import softmax
 from kdutils.panels.base import Control
 from kdutils.panels.curves import add_answers, add_band, clear_band, grow_band, show_answers
 from kdutils.panels.examples import one_per_class
-from kdutils.panels.trainer import TrainingPanel
+from kdutils.panels.trainer import AnsweringPanel
 from kdutils.plots.style import COLOURS, DASHES, base_layout, title_fonts
 from kdutils.results import Effect, interval
 from kdutils.training import Recipe, Snapshot
@@ -32,7 +32,7 @@ class Answer:
     mixed: bool
 
 
-class TemperatureLab(TrainingPanel):
+class TemperatureLab(AnsweringPanel):
     """12 students of soft targets beside 12 of hard labels, paired by split, start and batch order.
 
     T and alpha act at once, also while students train; a new number of images starts new students. Letting go of a
@@ -140,18 +140,8 @@ class TemperatureLab(TrainingPanel):
         self.students = None
         self._draw_answers()
 
-    def released(self, changed: frozenset[str]) -> None:
-        if self.state == "training":
-            answering = self._job == "fast"
-            if answering or "transfer" in changed:  # other images: other students
-                self.stop()
-                self.train(fast=answering)
-        elif self.state != "paused":
-            self.answer()
-
-    def answer(self) -> None:
-        """Start a run that goes to its end at full speed."""
-        self.train(fast=True)
+    def why_anew(self, changed: frozenset[str]) -> str:
+        return "Other images: other students." if "transfer" in changed else ""
 
     def forget(self) -> None:
         self.answers.clear()

@@ -17,7 +17,7 @@ from kdutils.networks import MLP, Population
 from kdutils.objectives import ancestor
 from kdutils.panels.base import Control
 from kdutils.panels.curves import add_answers, add_band, clear_band, grow_band, show_answers
-from kdutils.panels.trainer import TrainingPanel
+from kdutils.panels.trainer import AnsweringPanel
 from kdutils.plots.style import COLOURS, base_layout, title_fonts, translucent
 from kdutils.results import Effect, interval
 from kdutils.training import Knobs, Recipe, Task, steps
@@ -50,7 +50,7 @@ class Answer:
     mixed: bool
 
 
-class ToleranceLab(TrainingPanel):
+class ToleranceLab(AnsweringPanel):
     """12 strict and 12 tolerant teachers, then a student of each, paired by split, start and batch order.
 
     One run has two phases: teachers on all 1,200 labels, then students on `transfer` images and their teacher's
@@ -234,18 +234,8 @@ class ToleranceLab(TrainingPanel):
     def _gain(self) -> Effect:
         return interval(self.scores["tolerant"] - self.scores["strict"])
 
-    def released(self, changed: frozenset[str]) -> None:
-        if self.state == "training":
-            answering = self._job == "fast"
-            if answering or (self.phase == "students" and changed & {"eta", "ranks"}):     # other teachers
-                self.stop()
-                self.train(fast=answering)
-        elif self.state != "paused":
-            self.answer()
-
-    def answer(self) -> None:
-        """Start a run that goes to its end at full speed."""
-        self.train(fast=True)
+    def why_anew(self, changed: frozenset[str]) -> str:
+        return "Other teachers." if self.phase == "students" and changed & {"eta", "ranks"} else ""
 
     def sweep(self, etas: tuple[float, ...] = SWEEP) -> None:
         """Run to the end for each eta in turn, blocking, and then for the eta that was set."""

@@ -438,6 +438,41 @@ class TrainingPanel(Panel):
         return super()._static_bundle()
 
 
+class AnsweringPanel(TrainingPanel):
+    """A lab: letting go of a control when nothing trains runs to the answer at full speed.
+
+    While a reader watches a run, controls act on it at once where they can; those that `why_anew` names start it anew.
+    Letting go again before an answer is there starts that anew too: it would belong to no single setting. Nothing
+    starts by itself in a pause.
+    """
+
+    def why_anew(self, changed: frozenset[str]) -> str:
+        """Why these controls need another run than the one under way, in a sentence; "" if they act on it at once."""
+        return ""
+
+    def answer(self) -> None:
+        """Start a run that goes to its end at full speed."""
+        self.train(fast=True)
+
+    def released(self, changed: frozenset[str]) -> None:
+        if self.state == "training":
+            answering, why = self._job == "fast", self.why_anew(changed)
+            if answering or why:
+                self.stop()
+                self.train(fast=answering)
+                if why:
+                    self._tell(why)
+        elif self.state != "paused":
+            self.answer()
+
+    def _tell(self, why: str) -> None:
+        """Say it for as long as it takes to read, unless there is something else to be said by now."""
+        with self._news:
+            if self._busy and self._order == "run":
+                self._say(f"{why} The run starts anew.", busy=True)
+                self._hold = time.monotonic() + 2
+
+
 # ---- one run per kind of panel ------------------------------------------------------------------------------------
 
 _newest: dict[str, weakref.ref] = {}

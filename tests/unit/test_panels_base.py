@@ -15,6 +15,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 import torch
+from helpers import ours, until
 
 from kdutils.course.host import headless
 from kdutils.errors import ParameterError
@@ -107,17 +108,6 @@ class Training(TrainingPanel):
     @property
     def points(self) -> int:
         return len(self.chart.points("loss")["y"])
-
-
-def ours() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("kdutils-")]
-
-
-def until(condition, timeout=5.0) -> bool:
-    end = time.monotonic() + timeout
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.002)
-    return condition()
 
 
 def shown(panel: Panel) -> Panel:

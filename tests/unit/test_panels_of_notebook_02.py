@@ -9,8 +9,8 @@ import time
 
 import numpy as np
 import pytest
-import scipy.stats
 import torch
+from helpers import per_cent, student_interval, until, x, y
 
 from kdutils.datasets import take
 from kdutils.errors import ParameterError
@@ -26,6 +26,7 @@ from kdutils.panels.tolerance_lab import ToleranceLab
 from kdutils.plots.style import COLOURS
 from kdutils.training import Knobs, Recipe, Task, steps
 
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 SEEDS, STEPS = 3, 30
 KINDS = [kind.name for kind in kinds()]
 
@@ -34,38 +35,6 @@ class QuickLab(ToleranceLab):
     """The tolerance lab; a control counts as released soon."""
 
     delay = 0.03
-
-
-def ours() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("kdutils-")]
-
-
-def until(condition, timeout=20.0) -> bool:
-    end = time.monotonic() + timeout
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.002)
-    return bool(condition())
-
-
-def y(panel, uid) -> np.ndarray:
-    return panel.chart.points(uid)["y"]
-
-
-def x(panel, uid) -> list[float]:
-    return panel.chart.points(uid)["x"].tolist()
-
-
-def per_cent(words: str) -> list[float]:
-    return [float(n) for n in re.findall(r"([\d.]+)%", words)]
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left(monkeypatch):
-    failed = []
-    monkeypatch.setattr(threading, "excepthook", lambda args: failed.append(args.exc_value))
-    yield
-    assert until(lambda: not ours()), ours()
-    assert not failed, failed
 
 
 # ---- tolerance of one answer --------------------------------------------------------------------------------------
@@ -338,7 +307,7 @@ def test_a_run_is_that_of_plain_code(lab, by_hand):
     for kind, row in (("strict", 0), ("tolerant", 1)):
         assert x(lab, f"{kind} teachers mean") == [0, 10, 20, 30] and x(lab, f"{kind} students mean")[0] == STEPS
         assert y(lab, f"{kind} teachers mean")[-1] == pytest.approx(taught[row].mean(), abs=0.1)
-        low, high = scipy.stats.t.interval(0.95, SEEDS - 1, taught[row].mean(), scipy.stats.sem(taught[row]))
+        low, high = student_interval(taught[row])
         assert y(lab, f"{kind} teachers low")[-1] == pytest.approx(low, abs=0.5)
         assert y(lab, f"{kind} teachers high")[-1] == pytest.approx(high, abs=0.5)
     said = lab.reading()

@@ -1,6 +1,5 @@
 """The panels of notebooks 00 and 01 from Python: every control against numbers computed here, and runs in a thread."""
 
-import base64
 import math
 import re
 import statistics
@@ -14,6 +13,7 @@ import pytest
 import scipy.special
 import scipy.stats
 import torch
+from helpers import column, ours, student_interval, until, x, y
 
 from kdutils.errors import ParameterError
 from kdutils.experiments.common import HARD, Lab, Setting, cohort, teachers
@@ -23,6 +23,7 @@ from kdutils.panels.temperature_lab import SIZES, TemperatureLab
 from kdutils.plots.style import COLOURS
 from kdutils.training import Recipe
 
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 SEEDS, STEPS = 3, 30
 
 
@@ -30,26 +31,6 @@ class QuickLab(TemperatureLab):
     """The temperature lab; a control counts as released soon."""
 
     delay = 0.03
-
-
-def ours() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("kdutils-")]
-
-
-def until(condition, timeout=10.0) -> bool:
-    end = time.monotonic() + timeout
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.002)
-    return bool(condition())
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left(monkeypatch):
-    failed = []
-    monkeypatch.setattr(threading, "excepthook", lambda args: failed.append(args.exc_value))
-    yield
-    assert until(lambda: not ours()), ours()
-    assert not failed, failed
 
 
 @pytest.fixture(scope="module")
@@ -95,22 +76,6 @@ def by_hand():
         return done[key]
 
     return run
-
-
-def column(values) -> np.ndarray:
-    """The numbers of an axis: plotly gives None for NaN, and packs arrays in its JSON."""
-    if isinstance(values, dict):
-        return np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"]).astype(float)
-    return np.array([math.nan if value is None else value for value in values], float)
-
-
-def interval(values) -> tuple[float, float]:
-    """95% of Student's t, by SciPy."""
-    return scipy.stats.t.interval(0.95, len(values) - 1, values.mean(), scipy.stats.sem(values))
-
-
-def y(panel, uid) -> np.ndarray:
-    return panel.chart.points(uid)["y"]
 
 
 # ---- the examples -------------------------------------------------------------------------------------------------
@@ -266,7 +231,7 @@ def test_a_run_is_that_of_the_experiment(lab, by_hand):
     gain = scores[1] - scores[0]
     assert (answer.temperature, answer.alpha, answer.transfer, answer.mixed) == (8.0, 0.7, 50, False)
     assert answer.gain.mean == pytest.approx(gain.mean()) and answer.gain.n == SEEDS
-    low, high = interval(gain)
+    low, high = student_interval(gain)
     assert (answer.gain.low, answer.gain.high) == pytest.approx((low, high), abs=1e-3)      # float32 in between
     said = lab.reading()
     assert said.startswith("T = 8, alpha = 0.7, 50 images: ") and "moved" not in said
@@ -281,7 +246,7 @@ def test_the_curves_are_means_with_bands(lab, by_hand):
         points = lab.chart.points(f"{arm} mean")
         assert points["x"].tolist() == [0, 5, 10, 15, 20, 25, 30]
         assert points["y"][-1] == pytest.approx(scores.mean())
-        low, high = interval(scores)
+        low, high = student_interval(scores)
         assert (y(lab, f"{arm} low")[-1], y(lab, f"{arm} high")[-1]) == pytest.approx((low, high), abs=1e-3)
         assert len(y(lab, f"{arm} low")) == len(y(lab, f"{arm} high")) == 7
     teacher = lab.chart.points("teacher")
@@ -318,21 +283,19 @@ def test_the_soft_target_follows_the_temperature_without_a_run(lab):
 
 
 def test_each_answer_is_a_point_and_those_of_other_settings_are_hollow(lab, by_hand):
-    def shown(uid):
-        return lab.chart.points(uid)["x"].tolist()
     for temperature, n in ((2.0, 100), (16.0, 100), (4.0, 50)):
         lab.set(temperature=temperature, transfer=n)
         lab.run()
-    assert (shown("answers"), shown("others"), shown("latest")) == ([4], [2, 16], [4])
+    assert (x(lab, "answers"), x(lab, "others"), x(lab, "latest")) == ([4], [2, 16], [4])
     lab.set(transfer=100)
-    assert (shown("answers"), shown("others"), shown("latest")) == ([2, 16], [4], [4])
+    assert (x(lab, "answers"), x(lab, "others"), x(lab, "latest")) == ([2, 16], [4], [4])
     for t, mean, bar in zip((2.0, 16.0), y(lab, "answers"), y(lab, "answers interval").reshape(2, 3), strict=True):
         gain = np.subtract(*by_hand(t)[::-1])
         assert mean == pytest.approx(gain.mean()) and math.isnan(bar[2])
-        assert bar[:2] == pytest.approx(interval(gain), abs=1e-3)
+        assert bar[:2] == pytest.approx(student_interval(gain), abs=1e-3)
     assert lab.chart.points("answers interval")["x"].tolist() == [2, 2, 2, 16, 16, 16]
     lab.set(alpha=0.5)
-    assert (shown("answers"), shown("others")) == ([], [2, 16, 4])
+    assert (x(lab, "answers"), x(lab, "others")) == ([], [2, 16, 4])
 
 
 def test_the_words_stay_with_the_run_that_they_describe(lab):
@@ -432,6 +395,7 @@ def test_other_images_while_students_train_start_new_students(endless):
     assert until(lambda: len(y(endless, "hard mean")) > 3)
     former = endless.students
     endless._inputs["transfer"].value = 500
+    assert until(lambda: endless.status == "Other images: other students. The run starts anew.")
     assert until(lambda: endless.running == 500 and endless.scores is not None)
     assert endless.state == "training" and endless.students is not former and len(ours()) <= 2
     assert endless.students.task.train.shape == (2 * SEEDS, 500) and not endless.mixed

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
+from helpers import column
 from matplotlib.image import imread
 from scipy import stats
 
@@ -22,13 +23,6 @@ from kdutils.results import Results
 SEEDS = range(5)
 SCATTER = {seed: value for seed, value in zip(SEEDS, (0.0, 1.5, -1.0, 0.5, -0.5), strict=True)}
 QUANTILE = 2.7764451051977987        # Student's t, 4 degrees of freedom, from a printed table
-
-
-def column(values) -> np.ndarray:
-    """The numbers of an axis: plotly gives None for NaN, and packs arrays in its JSON."""
-    if isinstance(values, dict):
-        return np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"]).astype(float)
-    return np.array([math.nan if value is None else value for value in values], float)
 
 
 def by_hand(values) -> tuple[float, float, float]:

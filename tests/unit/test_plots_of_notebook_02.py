@@ -1,12 +1,12 @@
 """Figures of notebook 02: the numbers in them against numbers computed here, and the sentences under them."""
 
 import json
-import math
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import column
 from scipy import stats
 
 from kdutils import plots
@@ -25,10 +25,6 @@ def by_hand(values):
     """Mean and 95% Student interval, without kdutils."""
     values = np.asarray(values, float)
     return values.mean(), *stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
-
-
-def column(values):
-    return np.array([math.nan if value is None else value for value in values], float)
 
 
 def named(figure, name, panel="x"):
