@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from kdutils.errors import ParameterError, between, whole
@@ -95,3 +97,49 @@ def bias_corrected(logits: Tensor, label: int, rate: float = 0.1) -> Tensor:
     shifted = logits.clone()
     shifted[..., label] += shift
     return shifted
+
+
+# ---- classes that a network found by itself, against classes it was never shown ----------------------------------
+
+def contingency(found: Tensor, truth: Tensor) -> np.ndarray:
+    """How many examples have found class k and true class c: (N,), (N,) -> int64 (K, C), labels from 0 up."""
+    k, c = int(found.max()) + 1, int(truth.max()) + 1
+    return torch.bincount(found * c + truth, minlength=k * c).view(k, c).cpu().numpy()
+
+
+def hungarian_accuracy(found: Tensor, truth: Tensor) -> float:
+    """Share of examples that are right under the best one-to-one naming of found classes by true ones, 0..1.
+
+    Each true class names at most one found class: if fewer classes are found than there are, the rest count as wrong,
+    and so do the examples of found classes left without a name. Found by SciPy's linear_sum_assignment.
+    """
+    table = contingency(found, truth)
+    return float(table[linear_sum_assignment(table, maximize=True)].sum() / table.sum())
+
+
+def purity(found: Tensor, truth: Tensor) -> float:
+    """Share of examples that are right if each found class is named by its most frequent true class, 0..1.
+
+    Several found classes may have one name, so more classes are never worse: compare at equal numbers only.
+    """
+    table = contingency(found, truth)
+    return float(table.max(1).sum() / table.sum())
+
+
+def agreement(found: Tensor, truth: Tensor) -> dict[str, float]:
+    """Hungarian accuracy and purity (0..1), NMI (0..1, arithmetic mean) and ARI (0 by chance, at most 1).
+
+    found: int64 (N,), the class that each example was given; truth: int64 (N,). NMI and ARI are scikit-learn's.
+    """
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score  # most of a second, and only here
+
+    f, t = found.cpu().numpy(), truth.cpu().numpy()
+    return {"hungarian": hungarian_accuracy(found, truth), "purity": purity(found, truth),
+            "nmi": float(normalized_mutual_info_score(t, f)), "ari": float(adjusted_rand_score(t, f))}
+
+
+def classes_used(found: Tensor, share: float = 0.01) -> int:
+    """How many found classes hold at least `share` of the examples (N,): 1% unless said otherwise."""
+    between("share", share, 0, 1)
+    counts = found.bincount()
+    return int(((counts > 0) & (counts >= share * found.numel())).sum())

@@ -1,5 +1,6 @@
 """Metrics against scikit-learn and SciPy, and by hand where they have none."""
 
+import itertools
 import math
 
 import numpy as np
@@ -129,3 +130,50 @@ def test_impossible_arguments_are_refused(refuses):
             metrics.bias_corrected(logits, 0, rate)
     with refuses("bins", "0"):
         metrics.ece(logits, labels, bins=0)
+
+
+# ---- found classes -------------------------------------------------------------------------------------------------
+
+def found_and_true(n=60, found=5, true=4, seed=0):
+    random = torch.Generator().manual_seed(seed)
+    truth = torch.randint(true, (n,), generator=random)
+    noise = torch.randint(found, (n,), generator=random)
+    return torch.where(torch.rand(n, generator=random) < 0.6, (truth + 1) % found, noise), truth
+
+
+@pytest.mark.parametrize(("found", "true"), [(4, 4), (5, 4), (3, 5)])
+def test_hungarian_accuracy_is_that_of_the_best_naming_of_all(found, true):
+    """Greedy naming, class by class, would miss it; unequal numbers leave classes without a name."""
+    for seed in range(5):
+        f, t = found_and_true(found=found, true=true, seed=seed)
+        best = 0.0
+        for names in itertools.permutations(range(max(found, true))):
+            best = max(best, float((torch.tensor(names)[f] == t).float().mean()))
+        assert metrics.hungarian_accuracy(f, t) == pytest.approx(best, abs=1e-6)
+
+
+def test_hungarian_accuracy_where_greedy_naming_fails():
+    f, t = torch.tensor([0] * 6 + [0] * 5 + [1] * 5), torch.tensor([0] * 6 + [1] * 5 + [0] * 5)
+    assert metrics.hungarian_accuracy(f, t) == pytest.approx(10 / 16)  # greedy takes the 6 and gets no more
+
+
+def test_purity_by_hand_and_that_more_classes_are_never_worse():
+    f, t = torch.tensor([0, 0, 0, 1, 1, 2]), torch.tensor([0, 0, 1, 1, 1, 1])
+    assert metrics.purity(f, t) == pytest.approx(5 / 6)
+    assert metrics.purity(torch.arange(6), t) == 1.0
+
+
+def test_names_of_found_classes_do_not_matter_and_agreement_equals_scikit_learns():
+    f, t = found_and_true()
+    shuffled = torch.tensor([3, 0, 4, 1, 2])[f]
+    assert metrics.agreement(f, t) == pytest.approx(metrics.agreement(shuffled, t))
+    assert metrics.agreement(f, t)["nmi"] == pytest.approx(reference.normalized_mutual_info_score(t, f))
+    assert metrics.agreement(f, t)["ari"] == pytest.approx(reference.adjusted_rand_score(t, f))
+    perfect = {"hungarian": 1.0, "purity": 1.0, "nmi": 1.0, "ari": 1.0}
+    assert metrics.agreement((t + 1) % 4, t) == pytest.approx(perfect)
+
+
+def test_classes_used_leaves_out_rare_and_empty_ones():
+    found = torch.tensor([0] * 150 + [1] * 48 + [4] * 2)
+    assert metrics.classes_used(found) == 3 and metrics.classes_used(found, 0.02) == 2
+    assert metrics.classes_used(found, 0.0) == 3  # classes 2 and 3 hold nothing
