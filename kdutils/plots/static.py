@@ -22,7 +22,8 @@ from kdutils.errors import ParameterError
 PLOTLY = "application/vnd.plotly.v1+json"
 DPI = 96
 _DASH = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
-_MARK = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "circle-open": "o", "x": "x", "line-ns": "|"}
+_MARK = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "triangle-down": "v", "triangle-left": "<",
+         "pentagon": "p", "star": "*", "cross": "P", "x": "x", "line-ns": "|"}
 
 
 def bundle(figure: go.Figure, reading: str) -> dict:
@@ -98,16 +99,21 @@ def _scatter(ax, trace, before) -> None:
         colour, alpha = _colour(trace.line.color)
         ax.plot(x, y, color=colour, alpha=alpha, linestyle=_DASH.get(trace.line.dash or "solid", "-"),
                 linewidth=trace.line.width or 2, label=label,
-                marker=_MARK.get(trace.marker.symbol, "o") if "markers" in mode else None, markersize=6)
+                marker=_mark(trace.marker.symbol) if "markers" in mode else None, markersize=6)
     elif "markers" in mode:
         colour, alpha = _colour(trace.marker.color or trace.line.color)
         hollow = str(trace.marker.symbol).endswith("open")
-        ax.plot(x, y, linestyle="", marker=_MARK.get(trace.marker.symbol, "o"), color=colour, alpha=alpha, label=label,
+        ax.plot(x, y, linestyle="", marker=_mark(trace.marker.symbol), color=colour, alpha=alpha, label=label,
                 markersize=(trace.marker.size or 8) * 0.75, markerfacecolor="none" if hollow else colour)
     for xi, yi, text in zip(x, y, trace.text if "text" in mode and trace.text is not None else (), strict=False):
         # Plotly's default is the middle; beside a marker there would be no room.
         ax.text(xi, yi, _plain(text), fontsize=8, ha="center", va="center" if mode == "text" else "bottom",
                 color="#4d4d4d")
+
+
+def _mark(symbol: str | None) -> str:
+    """Hollow or not, the shape is the same."""
+    return _MARK.get((symbol or "circle").removesuffix("-open"), "o")
 
 
 def _bar(ax, trace, before) -> None:

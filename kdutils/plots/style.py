@@ -17,16 +17,27 @@ COLOURS = {
     "very tolerant": "#7b3f66",
     "smoothed": "#E69F00",
     "penalised": "#56B4E9",
+    # What a teacher of two classes hands on: two probabilities, those of its subclasses, or those of the true ones.
+    "two-class": "#E69F00",
+    "subclass": "#D55E00",
+    "oracle": "#CC79A7",
 }
 DASHES = {"teacher": "dash", "distilled": "solid", "hard labels": "dot", "other": "solid", "strict": "dash",
-          "tolerant": "solid", "very tolerant": "solid", "smoothed": "dashdot", "penalised": "dot"}
+          "tolerant": "solid", "very tolerant": "solid", "smoothed": "dashdot", "penalised": "dot",
+          "two-class": "dashdot", "subclass": "solid", "oracle": "dash"}
 MARKERS = {"teacher": "square", "distilled": "circle", "hard labels": "diamond", "other": "circle-open",
            "strict": "square", "tolerant": "circle", "very tolerant": "triangle-up", "smoothed": "diamond",
-           "penalised": "x"}
+           "penalised": "x", "two-class": "square", "subclass": "circle", "oracle": "triangle-up"}
 
 # One hue from light to dark for an ordered quantity (transfer-set size), with a marker each.
 SHADES = ("#fdae6b", "#D55E00", "#7f2704")
 SHADE_MARKERS = ("circle", "square", "triangle-up")
+
+# Ten hidden classes: a colour and a shape each; the first five and the last five are told apart by colour alone.
+HIDDEN_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#7f7f7f",
+                  "#D55E00", "#56B4E9", "#999933", "#882255", "#332288")
+HIDDEN_MARKERS = ("circle", "square", "diamond", "triangle-up", "cross",
+                  "x", "star", "triangle-down", "pentagon", "triangle-left")
 GREYS = [[0.0, "#ffffff"], [1.0, "#202020"]]
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
