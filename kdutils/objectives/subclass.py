@@ -30,14 +30,14 @@ def class_logits(logits: Tensor, sizes: Sequence[int]) -> Tensor:
     softmax(a) gives each class the sum of its subclasses' softmax(z). The plain sum of the logits, as some codes have
     it, does not: it is another network.
     """
-    return torch.stack([block.logsumexp(-1) for block in _blocks(logits, sizes)], -1)
+    return torch.stack([block.logsumexp(-1) for block in blocks(logits, sizes)], -1)
 
 
 def subclass_auxiliary(logits: Tensor, t_aux: float | Tensor) -> Tensor:
     """The paper's auxiliary loss, which spreads a batch over the subclasses: (..., B, S) -> (...,), in -1/T_aux .. 0.
 
-    v_i is example i's logits less their mean, over the root of their biased variance + 1e-9: per example, over all S
-    subclasses of all classes. With c_ij = v_i . v_j / (T_aux S), the loss is
+    v_i is `standardised` example i: per example, over all S subclasses of all classes, not over the batch. With
+    c_ij = v_i . v_j / (T_aux S), the loss is
 
         1/n sum_i log sum_j exp(c_ij) - 1/T_aux - log n  =  1/n sum_i log( 1/n sum_j exp((r_ij - 1) / T_aux) )
 
@@ -45,13 +45,9 @@ def subclass_auxiliary(logits: Tensor, t_aux: float | Tensor) -> Tensor:
     look alike; the labels are not asked. Scaling or shifting an example's logits changes nothing, up to the 1e-9.
     t_aux: "usually less than 1" in the code; a number > 0 or one per network (...,).
     """
-    _two_or_more(logits)
-    if logits.shape[-1] < 2:
-        raise ParameterError(f"the auxiliary loss needs at least 2 subclasses in all, got {logits.shape[-1]}.")
-    t_aux, subclasses = per_network(_checked(t_aux), logits), logits.shape[-1]
-    v = layer_norm(logits, (subclasses,), eps=1e-9)
+    v, t_aux = standardised(logits), auxiliary_temperature(t_aux, logits)
+    exponents = v / (t_aux * logits.shape[-1]) @ v.transpose(-1, -2) - 1 / t_aux
     # No exponent is above 0 and each row has one that is 0: no maximum needs to be taken out.
-    exponents = v / (t_aux * subclasses) @ v.transpose(-1, -2) - 1 / t_aux
     return exponents.exp().mean(-1).log().mean(-1)
 
 
@@ -70,7 +66,7 @@ def subclass_entropy(logits: Tensor, sizes: Sequence[int]) -> Tensor:
     _two_or_more(logits)
     log_p = log_softmax(class_logits(logits, sizes)).detach()
     loss = 0.0
-    for block, log_weight in zip(_blocks(logits, sizes), log_p.unbind(-1), strict=True):
+    for block, log_weight in zip(blocks(logits, sizes), log_p.unbind(-1), strict=True):
         weight = log_weight.exp()
         share = weight.mean(-1)
         log_q = log_softmax(block)
@@ -118,30 +114,41 @@ def subclass_distillation(sizes: Sequence[int]) -> Callable:
     return objective
 
 
-def _sizes(sizes: Sequence[int]) -> tuple[int, ...]:
-    if not len(sizes):
-        raise ParameterError("sizes must name at least one class, got none.")
-    return tuple(whole("subclasses of a class", size, 1, MOST) for size in sizes)
-
-
-def _blocks(logits: Tensor, sizes: Sequence[int]) -> tuple[Tensor, ...]:
-    """Each class's logits, (..., B, s)."""
+def blocks(logits: Tensor, sizes: Sequence[int]) -> tuple[Tensor, ...]:
+    """Each class's own logits, (..., B, s) for the s of `sizes`; their widths must add up to S."""
     sizes = _sizes(sizes)
     if sum(sizes) != logits.shape[-1]:
         raise ParameterError(f"sizes {sizes} are for {sum(sizes)} subclass logits, got {logits.shape[-1]}.")
     return logits.split(sizes, -1)
 
 
-def _two_or_more(logits: Tensor) -> None:
-    if logits.shape[-2] < 2:
-        raise ParameterError(f"the auxiliary loss compares examples: a batch must have at least 2, got "
-                             f"{logits.shape[-2]}.")
+def standardised(logits: Tensor) -> Tensor:
+    """Each example's logits less their mean, over the root of their biased variance + 1e-9: (..., B, S) -> the same."""
+    _two_or_more(logits)
+    if logits.shape[-1] < 2:
+        raise ParameterError(f"the auxiliary loss needs at least 2 subclasses in all, got {logits.shape[-1]}.")
+    return layer_norm(logits, logits.shape[-1:], eps=1e-9)
 
 
-def _checked(t_aux: float | Tensor) -> float | Tensor:
-    """A tensor is checked on the CPU only: nothing is read back from a GPU inside a training step."""
+def auxiliary_temperature(t_aux: float | Tensor, logits: Tensor) -> float | Tensor:
+    """T_aux > 0, made to broadcast against logits (..., B, S).
+
+    A tensor is checked on the CPU only: nothing is read back from a GPU inside a training step.
+    """
     if not torch.is_tensor(t_aux):
         return positive("t_aux", t_aux)
     if t_aux.device.type == "cpu" and not bool((t_aux > 0).all()):
         raise ParameterError(f"t_aux must be > 0 for every network, got {t_aux.tolist()}.")
-    return t_aux
+    return per_network(t_aux, logits)
+
+
+def _sizes(sizes: Sequence[int]) -> tuple[int, ...]:
+    if not len(sizes):
+        raise ParameterError("sizes must name at least one class, got none.")
+    return tuple(whole("subclasses of a class", size, 1, MOST) for size in sizes)
+
+
+def _two_or_more(logits: Tensor) -> None:
+    if logits.shape[-2] < 2:
+        raise ParameterError(f"the auxiliary loss compares examples: a batch must have at least 2, got "
+                             f"{logits.shape[-2]}.")
