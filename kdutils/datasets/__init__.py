@@ -2,7 +2,8 @@
 
 from kdutils.datasets.base import Dataset, Split, take
 from kdutils.datasets.catalog import CARDS, Card, available, get, load, root
+from kdutils.datasets.groupings import GROUPINGS, Grouping, grouped
 from kdutils.datasets.transforms import label_noise, split, superclasses, transfer_set, without_class
 
-__all__ = ["CARDS", "Card", "Dataset", "Split", "available", "get", "label_noise", "load", "root", "split",
-           "superclasses", "take", "transfer_set", "without_class"]
+__all__ = ["CARDS", "GROUPINGS", "Card", "Dataset", "Grouping", "Split", "available", "get", "grouped", "label_noise",
+           "load", "root", "split", "superclasses", "take", "transfer_set", "without_class"]

@@ -18,6 +18,7 @@ class Dataset:
     labels: int64 (N,), 0 .. len(classes) - 1.
     test:   int64 indices of the official test images, or None where the owners made no split.
     hidden: int64 (N,), the labels before a relabelling that a student must not see, or None.
+    hidden_classes: their names, or None.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Dataset:
     full_scale: int = 255
     test: Tensor | None = None
     hidden: Tensor | None = None
+    hidden_classes: tuple[str, ...] | None = None
 
     def __post_init__(self):
         if self.images.ndim != 4 or self.images.dtype != torch.uint8:
@@ -62,8 +64,8 @@ class Dataset:
     @cached_property
     def fingerprint(self) -> str:
         """12 hex digits of the content: part of every cache key."""
-        digest = hashlib.sha256(self.images.cpu().numpy().tobytes())
-        digest.update(self.labels.cpu().numpy().tobytes())
+        digest = hashlib.sha256(self.images.cpu().contiguous().numpy())
+        digest.update(self.labels.cpu().contiguous().numpy())
         digest.update(repr((self.full_scale, None if self.test is None else self.test.tolist())).encode())
         return digest.hexdigest()[:12]
 

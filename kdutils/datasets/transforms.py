@@ -46,7 +46,7 @@ def without_class(data: Dataset, indices: Tensor, label: int) -> Tensor:
 
 
 def superclasses(data: Dataset, groups: Mapping[str, Sequence[int]]) -> Dataset:
-    """The same images under coarser labels; the old labels stay in `hidden`.
+    """The same images under coarser labels; the old labels stay in `hidden`, their names in `hidden_classes`.
 
     `groups` maps each new class to the old ones it unites; every old class belongs to exactly one group.
     """
@@ -56,7 +56,8 @@ def superclasses(data: Dataset, groups: Mapping[str, Sequence[int]]) -> Dataset:
     new_label = torch.empty(data.n_classes, dtype=torch.int64, device=data.labels.device)
     for index, group in enumerate(groups.values()):
         new_label[list(group)] = index
-    return replace(data, labels=new_label[data.labels], classes=tuple(groups), hidden=data.labels)
+    return replace(data, labels=new_label[data.labels], classes=tuple(groups), hidden=data.labels,
+                   hidden_classes=data.classes)
 
 
 def label_noise(labels: Tensor, rate: float, n_classes: int, seed: int) -> Tensor:

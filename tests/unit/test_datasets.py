@@ -1,11 +1,8 @@
-"""Digits as scikit-learn has them, splits and relabellings by their promises, MNIST's layout through made files."""
+"""Digits as scikit-learn has them, splits and relabellings by their promises."""
 
 import math
-import os
-import struct
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +12,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.datasets import load_digits
 
-from kdutils import datasets, seeds
-from kdutils.datasets import CARDS, Dataset, label_noise, load, split, superclasses, transfer_set, without_class
+from kdutils import seeds
+from kdutils.datasets import Dataset, label_noise, load, split, superclasses, transfer_set, without_class
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +131,7 @@ def test_superclasses_hide_the_old_labels(digits, refuses):
     assert coarse.classes == ("odd", "even") and coarse.n_classes == 2
     assert torch.equal(coarse.labels, 1 - digits.labels % 2) and torch.equal(coarse.hidden, digits.labels)
     assert torch.equal(coarse.images, digits.images) and digits.n_classes == 10 and digits.hidden is None
+    assert coarse.hidden_classes == tuple("0123456789") and digits.hidden_classes is None
     for groups in ({"a": range(9)}, {"a": range(10), "b": (3,)}, {"a": range(11)}):
         with refuses("groups", "0..9"):
             superclasses(digits, groups)
@@ -183,116 +181,3 @@ def test_the_streams_never_change():
     """A change here would silently redraw every split and start behind the recorded results."""
     assert [seeds.derive(0, "split"), seeds.derive(1, "init"), seeds.derive(7, "order")] == [
         8097132310637923042, 3822240992883532327, 4256815825578742963]
-
-
-# MNIST's layout ---------------------------------------------------------------------------------------------------
-
-FILES = {("train", 60_000): ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
-         ("test", 10_000): ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")}
-
-
-def write_idx(path, array):
-    """The format MNIST's owners distribute: magic number, sizes, bytes."""
-    path.write_bytes(struct.pack(f">{1 + array.ndim}I", 0x0800 + array.ndim, *array.shape) + array.tobytes())
-
-
-@pytest.fixture
-def made_mnist(tmp_path, monkeypatch):
-    """MNIST and Fashion-MNIST of 30 + 10 images in KDUTILS_DATA; returns the arrays."""
-    random, arrays = np.random.default_rng(0), {}
-    for folder in ("MNIST", "FashionMNIST"):
-        raw = tmp_path / folder / "raw"
-        raw.mkdir(parents=True)
-        for (part, _), names in FILES.items():
-            n = 30 if part == "train" else 10
-            images, labels = random.integers(0, 256, (n, 28, 28), np.uint8), random.integers(0, 10, n, np.uint8)
-            labels[0] = 9
-            write_idx(raw / names[0], images)
-            write_idx(raw / names[1], labels)
-            arrays[folder, part] = images, labels
-    monkeypatch.setenv("KDUTILS_DATA", str(tmp_path))
-    return arrays
-
-
-@pytest.mark.parametrize("name, folder", [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST")])
-def test_files_in_mnists_layout(made_mnist, name, folder, device):
-    assert datasets.available(name)
-    data = load(name, device)
-    images, labels = (np.concatenate([made_mnist[folder, part][i] for part in ("train", "test")]) for i in (0, 1))
-    np.testing.assert_array_equal(data.images[:, 0].cpu(), images)
-    np.testing.assert_array_equal(data.labels.cpu(), labels)
-    np.testing.assert_allclose(data.inputs.cpu()[:, 0], images / 255, rtol=1e-6)
-    assert data.name == name and data.n_classes == 10 and data.test.tolist() == list(range(30, 40))
-    assert split(data, 0).test.tolist() == data.test.tolist()
-    assert sorted(split(data, 0).pool.tolist()) == list(range(30))
-    assert "Sandal" in data.classes or data.classes[0].startswith("0")
-
-
-@pytest.mark.parametrize("name", [name for name, card in CARDS.items() if not card.embedded])
-def test_absent_data_say_what_to_run(name, tmp_path, monkeypatch, refuses):
-    monkeypatch.setenv("KDUTILS_DATA", str(tmp_path / "nothing here"))
-    assert not datasets.available(name)
-    with refuses(name, "nothing here", f"`kdutils data get {name}`", "KDUTILS_DATA"):
-        load(name)
-    assert not (tmp_path / "nothing here").exists(), "asking must not create or download anything"
-
-
-def test_data_that_arrive_later_are_found(tmp_path, monkeypatch, request, refuses):
-    monkeypatch.setenv("KDUTILS_DATA", str(tmp_path))
-    with refuses("mnist"):
-        load("mnist")
-    request.getfixturevalue("made_mnist")
-    assert len(load("mnist")) == 40
-
-
-@pytest.mark.parametrize("damage", [lambda b: b"", lambda b: b[:6], lambda b: b[:-100], lambda b: b"<html>" + b],
-                         ids=["empty", "header cut short", "images cut short", "not images"])
-def test_damaged_files_say_what_to_run(made_mnist, damage, refuses):
-    path = datasets.root() / "MNIST" / "raw" / "train-images-idx3-ubyte"
-    path.write_bytes(damage(path.read_bytes()))
-    assert not datasets.available("mnist")
-    with refuses("mnist", "damaged", "delete", "kdutils data get mnist"):
-        load("mnist")
-
-
-def test_the_embedded_set_needs_no_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("KDUTILS_DATA", str(tmp_path / "missing"))
-    assert datasets.available("digits") and len(load()) == 1797 and datasets.get("digits") == tmp_path / "missing"
-
-
-def test_unknown_names_and_devices_are_refused(refuses):
-    for ask in (load, datasets.available, datasets.get):
-        with refuses("data set", "'mnits'", "digits", "fashion-mnist"):
-            ask("mnits")
-    with refuses("device", "warp9"):
-        load("digits", "warp9")
-    if not torch.cuda.is_available():
-        with refuses("device", "cuda"):
-            load("digits", "cuda")
-
-
-def test_a_failed_download_is_one_sentence(tmp_path, monkeypatch, refuses):
-    def no_network(*_, **__):
-        raise OSError("Name or service not known")
-
-    monkeypatch.setenv("KDUTILS_DATA", str(tmp_path))
-    monkeypatch.setattr("urllib.request.urlopen", no_network)
-    with refuses("mnist", "could not be fetched", "network"):
-        datasets.get("mnist")
-
-
-def test_cards_tell_what_a_reader_should_know():
-    for name, card in CARDS.items():
-        assert card.name == name and card.images > 0 and card.licence and card.source and card.size
-        assert card.embedded == (card.download_mb == 0)
-    assert CARDS["digits"].images == len(load("digits"))
-
-
-@pytest.mark.parametrize("name", [name for name, card in CARDS.items() if not card.embedded])
-def test_the_real_files_where_they_are_at_hand(name):
-    here = os.environ.get("KDUTILS_DATA")
-    if not (here and Path(here).is_dir() and datasets.available(name)):
-        pytest.skip(f"{name} is not in KDUTILS_DATA")
-    data = load(name)
-    assert len(data) == CARDS[name].images and data.shape == (1, 28, 28) and len(data.test) == 10_000
-    assert data.labels[data.test].bincount().min() >= 890
