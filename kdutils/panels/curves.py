@@ -20,12 +20,13 @@ class Answered(Protocol):
     gain: Effect
 
 
-def add_band(figure: go.Figure, uid: str, kind: str, name: str, col: int, shown: bool = True) -> None:
+def add_band(figure: go.Figure, uid: str, kind: str, name: str, col: int, shown: bool = True, row: int = 1) -> None:
     """Traces `uid low`, `uid high` and `uid mean`, empty, in the colour and dash of `kind`."""
-    edge = {"x": [], "y": [], "mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"}
-    figure.add_scatter(uid=f"{uid} low", row=1, col=col, **edge)
-    figure.add_scatter(uid=f"{uid} high", fill="tonexty", fillcolor=translucent(COLOURS[kind]), row=1, col=col, **edge)
-    figure.add_scatter(uid=f"{uid} mean", x=[], y=[], mode="lines", name=name, showlegend=shown, row=1, col=col,
+    place = {"row": row, "col": col}
+    edge = {"x": [], "y": [], "mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"} | place
+    figure.add_scatter(uid=f"{uid} low", **edge)
+    figure.add_scatter(uid=f"{uid} high", fill="tonexty", fillcolor=translucent(COLOURS[kind]), **edge)
+    figure.add_scatter(uid=f"{uid} mean", x=[], y=[], mode="lines", name=name, showlegend=shown, **place,
                        line={"color": COLOURS[kind], "dash": DASHES[kind], "width": 2.5})
 
 

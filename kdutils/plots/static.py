@@ -107,8 +107,9 @@ def _scatter(ax, trace, before) -> None:
                 markersize=(trace.marker.size or 8) * 0.75, markerfacecolor="none" if hollow else colour)
     for xi, yi, text in zip(x, y, trace.text if "text" in mode and trace.text is not None else (), strict=False):
         # Plotly's default is the middle; beside a marker there would be no room.
-        ax.text(xi, yi, _plain(text), fontsize=8, ha="center", va="center" if mode == "text" else "bottom",
-                color="#4d4d4d")
+        middle = mode == "text" or trace.textposition == "middle center"
+        ax.text(xi, yi, _plain(text), fontsize=0.65 * (trace.textfont.size or 12), ha="center",
+                va="center" if middle else "bottom", color=trace.textfont.color or "#4d4d4d")
 
 
 def _mark(symbol: str | None) -> str:
@@ -174,6 +175,9 @@ def _finish(ax, figure: go.Figure, name: str) -> None:
         if axis.tickangle:  # plotly turns clockwise, matplotlib the other way
             for label in getattr(ax, f"get_{which}ticklabels")():
                 label.set(rotation=-axis.tickangle, ha="right", rotation_mode="anchor")
+        if axis.side == "right":
+            ax.yaxis.tick_right()
+            ax.spines["left"].set_visible(False)
         if axis.visible is False or axis.showticklabels is False:
             getattr(ax, f"get_{which}axis")().set_ticks([])
         if axis.visible is False:
