@@ -49,8 +49,13 @@ class Lab:
     @classmethod
     def open(cls, name: str = "digits", seeds: int = 12, seed: int = 0, device: str = "cpu") -> "Lab":
         """`seeds` splits of the data set, for the seeds `seed`, `seed` + 1, ..."""
-        seeds = whole("seeds", seeds, 1)
-        data, chosen = load(name, device), tuple(range(seed, seed + seeds))
+        whole("seeds", seeds, 1)
+        return cls.of(load(name, device), seeds, seed)
+
+    @classmethod
+    def of(cls, data: Dataset, seeds: int = 12, seed: int = 0) -> "Lab":
+        """The same for a data set at hand, such as one with coarser labels."""
+        chosen = tuple(range(seed, seed + whole("seeds", seeds, 1)))
         splits = [split(data, one) for one in chosen]
         return cls(data, chosen, torch.stack([s.pool for s in splits]), torch.stack([s.test for s in splits]))
 

@@ -1,0 +1,437 @@
+"""Notebook 03: what can a teacher say when there are only two classes? (Müller, Kornblith, Hinton 2020)
+
+Everything of one seed is paired: split, starts and batch orders are the same for every kind of teacher and every arm of
+students. Accuracies and agreements are in percent, measured on the 597 test digits of the seed's split. The hidden
+digits are used by the oracle and by measures of agreement, and by nothing else.
+
+How the settings were chosen: T = 4 and alpha = 1/2 are those of the authors' demo. beta and T_aux (and the weights of
+the two other regularisers) are those of whose teachers raise the best students with 100 images, in superclass accuracy
+on 300 images of the pool kept from training, over the seeds 1000-1011 (`choose`); no test image and no hidden label
+takes part in it, and this experiment never uses those seeds.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from kdutils import cache, metrics
+from kdutils import seeds as streams
+from kdutils.datasets import grouped, take
+from kdutils.errors import ParameterError, at_least, between, positive, whole
+from kdutils.experiments.common import Lab, collected, digest
+from kdutils.networks import MLP, Population
+from kdutils.objectives import (
+    class_logits,
+    cross_entropy,
+    hard_labels,
+    kd_loss,
+    subclass_distillation,
+    subclass_teacher,
+)
+from kdutils.results import Results, provenance
+from kdutils.training import Knobs, Recipe, Task, steps
+
+TEACHER_WIDTHS = (64,)
+CERTAIN = 200.0  # a logit that makes a label's probability 1 at any temperature of the course
+
+
+@dataclass(frozen=True)
+class SubclassDistillation:
+    """seeds: runs per setting. data: a grouping of `datasets.GROUPINGS`. subclasses: s per class, where it is not swept.
+
+    beta, t_aux, entropy_beta: of the teachers that raise students. betas, t_auxs: the grid of part "discovery" for the
+    paper's loss, entropy_betas for the entropy form, sizes: other s at beta and t_aux. transfer_sizes: images of part
+    "few" for students with `width` hidden units, and at `narrow_images` for `narrow` ones. temperature, alpha: of all
+    distilled students. hint: weight of the penultimate layer. speed_images, speed_every: of part "speed", whose
+    students learn for `student_steps` at a constant rate."""
+
+    seeds: int = 12
+    data: str = "digits-2x5"
+    subclasses: int = 5
+    beta: float = 0.1
+    t_aux: float = 0.5
+    entropy_beta: float = 1.0
+    betas: tuple[float, ...] = (0.1, 0.3, 1.0)
+    t_auxs: tuple[float, ...] = (0.1, 0.5, 1.0)
+    entropy_betas: tuple[float, ...] = (0.3, 1.0, 3.0)
+    sizes: tuple[int, ...] = (2, 3, 10, 20)
+    transfer_sizes: tuple[int, ...] = (20, 50, 100, 200, 500, 1200)
+    width: int = 16
+    narrow: int = 8
+    narrow_images: int = 100
+    temperature: float = 4.0
+    alpha: float = 0.5
+    hint: float = 1.0
+    speed_images: int = 1200
+    speed_every: int = 20
+    teacher_steps: int = 300
+    student_steps: int = 400
+    seed: int = 0
+    device: str = "cpu"
+
+    def __post_init__(self):
+        for name in ("seeds", "width", "narrow", "teacher_steps", "student_steps", "speed_every"):
+            whole(name.replace("_", " "), getattr(self, name), 1)
+        for size in (self.subclasses, *self.sizes):
+            whole("subclasses of a class", size, 1, 20)
+        for beta in (self.beta, self.entropy_beta, self.hint, *self.betas, *self.entropy_betas):
+            at_least("beta", beta, 0)
+        for t_aux in (self.t_aux, *self.t_auxs):
+            positive("t_aux", t_aux)
+        positive("temperature", self.temperature)
+        between("alpha", self.alpha, 0, 1)
+
+
+DEFAULT = SubclassDistillation()
+# Every setting of the default, so that every claim is measured, if badly: few seeds and steps.
+SMOKE = SubclassDistillation(seeds=2, teacher_steps=40, student_steps=40, sizes=(2, 10))
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One kind of student. teacher: whose message it hears, None for labels alone.
+
+    head: its outputs, "classes", "subclasses" (s per class) or "hidden" (as many as there are hidden classes).
+    message: "outputs", all that the teacher says, which is as wide as the head; "classes", the teacher's class
+    probabilities alone; "features", the teacher's last hidden layer. pseudo: the message is labels, heard at T = 1.
+    """
+
+    name: str
+    teacher: str | None = None
+    head: str = "subclasses"
+    message: str = "outputs"
+    pseudo: bool = False
+
+
+ARMS = (
+    Arm("hard labels", None, "classes", "classes"),
+    Arm("two-class", "two-class", "classes", "classes"),
+    Arm("two-class of subclass teacher", "subclass", "classes", "classes"),
+    Arm("penultimate layer", "two-class", "classes", "features"),
+    Arm("hard labels, larger head", None),
+    Arm("two-class, larger head", "two-class", message="classes"),
+    Arm("no auxiliary loss", "no auxiliary loss"),
+    Arm("subclass", "subclass"),
+    Arm("subclass (entropy)", "subclass (entropy)"),
+    Arm("k-means teacher", "k-means teacher"),
+    Arm("k-means labels", "k-means labels", pseudo=True),
+    Arm("oracle", "oracle", "hidden"),
+)
+RACERS = ("hard labels", "two-class", "hard labels, larger head", "subclass", "oracle")
+
+
+def run(params: SubclassDistillation, report: Callable[[str], None] = lambda line: None) -> Results:
+    """A row per run and part. Columns that say which run it was, None where they do not apply:
+
+    part         "discovery", "few" or "speed"
+    method       in "discovery": "contrastive", "entropy", "no auxiliary loss" (beta 0), "k-means" (of the pixels of
+                 each class), "oracle" and "two-class" (teachers told the hidden classes, or nothing); else an arm
+    beta, t_aux, s (subclasses per class), transfer (images), width (hidden units of a student), step, seed
+
+    What was measured: accuracy (superclasses, by logsumexp; percent); of discoveries also hungarian, purity, nmi and
+    ari (each times 100) and used: the subclasses that are largest for at least 1% of the test images.
+    """
+    start = time.perf_counter()
+    lab = Lab.of(grouped(params.data, params.device), params.seeds, params.seed)
+    classes, pool = lab.data.n_classes, lab.pool.shape[1]
+    for n in (*params.transfer_sizes, params.narrow_images, params.speed_images):
+        whole("transfer images", n, classes, pool, why="one for each class, at most the pool")
+    enough_of_each(lab.data.labels[lab.pool], classes, max(params.subclasses, *params.sizes))
+    rows, complete = collected(_groups(lab, params, report), report)
+    return Results(pd.DataFrame(rows), asdict(params), provenance(params.device, time.perf_counter() - start), complete)
+
+
+def enough_of_each(labels: Tensor, classes: int, needed: int = 1) -> None:
+    """Refuse training labels (..., n) in which a class has fewer than `needed` examples: it cannot be divided."""
+    for row in labels.reshape(-1, labels.shape[-1]):
+        counts = row.bincount(minlength=classes)
+        if int(counts.min()) < needed:
+            raise ParameterError(f"every class needs at least {needed} training examples to be divided, class "
+                                 f"{int(counts.argmin())} has {int(counts.min())}.")
+
+
+def _groups(lab: Lab, params: SubclassDistillation, report) -> Iterator[list[dict]]:
+    report(f"{params.seeds} teachers for each beta and T_aux, {params.subclasses} subclasses per class")
+    yield _contrastive_rows(lab, params)
+    report("teachers with the entropy form, with other numbers of subclasses, and k-means")
+    yield _other_rows(lab, params)
+    report("the teachers of the students")
+    told = teachers(lab, params)
+    yield _reference_rows(lab, told)
+    for n, width in [(n, params.width) for n in params.transfer_sizes] + [(params.narrow_images, params.narrow)]:
+        report(f"students {lab.data.inputs[0].numel()}-{width} on {n} images, {len(ARMS)} arms")
+        yield _few_rows(lab, told, n, width, params)
+    report(f"how fast students learn on {params.speed_images} images")
+    yield _speed_rows(lab, told, params)
+
+
+# ---- teachers ------------------------------------------------------------------------------------------------------
+
+def divided(lab: Lab, train: Tensor, sizes: Sequence[int], values: Sequence[tuple[float, float]],
+            form: str = "contrastive", recipe: Recipe | None = None) -> Tensor:
+    """Logits (A, S, N, sum(sizes)) for every example of teachers with A pairs (beta, T_aux), one per seed each.
+
+    Trained on `train` (S, n) with class labels only. Paid for once: they come from the cache if they can.
+    """
+    betas, t_auxs = ([float(value[i]) for value in values for _ in lab.seeds] for i in (0, 1))
+    logits, _ = _taught(lab, train, sum(sizes), subclass_teacher(sizes, form), Knobs(beta=betas, t_aux=t_auxs),
+                        lab.data.labels, recipe, {"sizes": list(sizes), "form": form, "values": list(values)})
+    return logits.unflatten(0, (len(values), -1))
+
+
+def told_classes(lab: Lab, train: Tensor, labels: Tensor, classes: int,
+                 recipe: Recipe | None = None) -> tuple[Tensor, Tensor]:
+    """Logits (S, N, classes) and last hidden layer (S, N, H) of teachers told the labels (N,) or (S, N)."""
+    return _taught(lab, train, classes, hard_labels, Knobs(), labels, recipe, {"labels": digest(labels)})
+
+
+def clusters(lab: Lab, train: Tensor, sizes: Sequence[int]) -> Tensor:
+    """k-means of the inputs inside each class, as subclasses: int64 (S, N).
+
+    Training examples take the nearest centre of their own class, which is known; all others the nearest of all
+    centres, so that a test example's class is not given away.
+    """
+    from sklearn.cluster import KMeans  # slow to import, and only here
+
+    x, found = lab.data.inputs.flatten(1).cpu(), []
+    for seed, row in zip(lab.seeds, train.cpu(), strict=True):
+        centres, own = [], torch.empty(len(x), dtype=torch.int64)
+        labels = lab.data.labels.cpu()[row]
+        for label, size in enumerate(sizes):
+            mine = row[labels == label]
+            kmeans = KMeans(size, n_init=4, random_state=streams.derive(seed, f"k-means {label}") % 2**32)
+            own[mine] = torch.from_numpy(kmeans.fit_predict(x[mine].numpy())).long() + sum(sizes[:label])
+            centres.append(torch.from_numpy(kmeans.cluster_centers_))
+        nearest = torch.cdist(x, torch.cat(centres).to(x)).argmin(-1)
+        nearest[row] = own[row]
+        found.append(nearest)
+    return torch.stack(found).to(train.device)
+
+
+def teachers(lab: Lab, params: SubclassDistillation, train: Tensor | None = None) -> dict[str, dict[str, Tensor]]:
+    """The teachers of the students, by name: {"logits": (S, N, K)}, of "two-class" also "hidden": (S, N, H)."""
+    train = lab.pool if train is None else train
+    sizes, recipe = (params.subclasses,) * lab.data.n_classes, _teacher_recipe(params)
+    plain, paper = divided(lab, train, sizes, [(0.0, params.t_aux), (params.beta, params.t_aux)], recipe=recipe)
+    entropy = divided(lab, train, sizes, [(params.entropy_beta, 1.0)], "entropy", recipe)[0]
+    two, hidden = told_classes(lab, train, lab.data.labels, lab.data.n_classes, recipe)
+    by_pixels = clusters(lab, train, sizes)
+    truth, inside = hidden_blocks(lab)
+    return {
+        "two-class": {"logits": two, "hidden": _standardised(hidden, train)},
+        "no auxiliary loss": {"logits": plain},
+        "subclass": {"logits": paper},
+        "subclass (entropy)": {"logits": entropy},
+        "k-means teacher": {"logits": told_classes(lab, train, by_pixels, sum(sizes), recipe)[0]},
+        "k-means labels": {"logits": CERTAIN * torch.nn.functional.one_hot(by_pixels, sum(sizes)).float()},
+        "oracle": {"logits": told_classes(lab, train, truth, sum(inside), recipe)[0]},
+    }
+
+
+def hidden_blocks(lab: Lab) -> tuple[Tensor, tuple[int, ...]]:
+    """The hidden classes (N,), renumbered so that those of a class stand together, and how many each class has."""
+    labels, hidden = lab.data.labels, lab.data.hidden
+    if hidden is None:
+        raise ParameterError(f"{lab.data.name} has no hidden classes to compare with.")
+    pairs, renumbered = torch.stack([labels, hidden], -1).unique(dim=0, return_inverse=True)
+    return renumbered, tuple(pairs[:, 0].bincount(minlength=lab.data.n_classes).tolist())
+
+
+def _taught(lab: Lab, train: Tensor, outputs: int, objective, knobs: Knobs, labels: Tensor, recipe: Recipe | None,
+            told: Mapping) -> tuple[Tensor, Tensor]:
+    """Logits and last hidden layer (M, N, .) of M teachers trained with this objective; M is a multiple of S."""
+    recipe = recipe or _teacher_recipe(DEFAULT)
+    spec = MLP(lab.data.inputs[0].numel(), TEACHER_WIDTHS, outputs)
+    made_of = {"data": lab.data.fingerprint, "network": asdict(spec), "recipe": asdict(recipe), "seeds": lab.seeds,
+               "train": digest(train), "device": train.device.type, **told}
+
+    def make():
+        arms = len(told.get("values", [0]))
+        own = lab.seeds * arms
+        population = Population(spec, own, train.device)
+        members = labels.repeat(arms, 1) if labels.ndim == 2 else labels
+        task = Task(lab.data.inputs, members, train.repeat(arms, 1), own)
+        for _ in steps(population, task, objective, knobs, recipe, every=recipe.steps):
+            pass
+        with torch.no_grad():
+            outputs = population.features(lab.data.inputs)
+        return {"logits": outputs["logits"], "hidden": outputs[f"hidden{len(TEACHER_WIDTHS)}"]}
+
+    made = cache.load_or_make("subclass-teachers", made_of, make, device=str(train.device))
+    return made["logits"], made["hidden"]
+
+
+def _teacher_recipe(params: SubclassDistillation) -> Recipe:
+    return Recipe(params.teacher_steps, batch=128, lr=5e-3)
+
+
+def _standardised(features: Tensor, train: Tensor) -> Tensor:
+    """Features (S, N, H) with mean 0 and variance 1 on the training examples; units that never fire stay 0."""
+    seen = features.gather(1, train[..., None].expand(-1, -1, features.shape[-1]))
+    spread = seen.std(1, correction=0, keepdim=True)
+    return (features - seen.mean(1, keepdim=True)) / spread.where(spread > 0, torch.ones_like(spread))
+
+
+# ---- students ------------------------------------------------------------------------------------------------------
+
+def race(lab: Lab, told: Mapping[str, Mapping[str, Tensor]], arms: Sequence[Arm], train: Tensor, width: int,
+         params: SubclassDistillation, recipe: Recipe, every: int | None = None) -> Iterator[tuple[Arm, int, Tensor]]:
+    """Students of every arm and seed on `train` (S, n): (arm, step, class logits (S, Q, C) on the test examples).
+
+    Arms whose students look alike are one population. Two students of one seed and one shape start alike.
+    """
+    test = take(lab.data.inputs, lab.test)
+    for group in _alike(arms, lab, params):
+        first, sizes = group[0], _head(group[0], lab, params)
+        outputs, message = sum(sizes), {}
+        if first.message == "features":
+            message, outputs = {"hidden": _stack(told, group, "hidden", lab)}, outputs + told[first.teacher][
+                "hidden"].shape[-1]
+        else:
+            message["logits"] = _stack(told, group, "logits", lab, sizes if first.message == "outputs" else None)
+        own = lab.seeds * len(group)
+        population = Population(MLP(lab.data.inputs[0].numel(), (width,), outputs), own, train.device)
+        task = Task(lab.data.inputs, lab.data.labels, train.repeat(len(group), 1), own, message)
+        knobs = Knobs(
+            alpha=[0.0 if arm.teacher is None else params.alpha for arm in group for _ in lab.seeds],
+            temperature=[1.0 if arm.pseudo else params.temperature for arm in group for _ in lab.seeds],
+            beta=params.hint)
+        objective = _OBJECTIVES[first.message](sizes)
+        for snapshot in steps(population, task, objective, knobs, recipe, every or recipe.steps):
+            if snapshot.step:
+                logits = population.predict(test.repeat(len(group), 1, 1, 1, 1))[..., :sum(sizes)]
+                for arm, one in zip(group, class_logits(logits, sizes).unflatten(0, (len(group), -1)), strict=True):
+                    yield arm, snapshot.step, one
+
+
+def class_level_distillation(sizes: Sequence[int]) -> Callable:
+    """Objective: distillation of class probabilities by a student with subclasses; teacher["logits"] is C wide."""
+    def objective(student, teacher, labels, knobs) -> Tensor:
+        logits = class_logits(student["logits"], sizes)
+        soft = kd_loss(logits, teacher["logits"], knobs["temperature"])
+        return knobs["alpha"] * soft + (1 - knobs["alpha"]) * cross_entropy(logits, labels)
+
+    return objective
+
+
+def penultimate_distillation(sizes: Sequence[int]) -> Callable:
+    """Objective: CE on the class logits + beta * squared distance of mapped hidden layers, mean over H units.
+
+    The student's outputs behind its S logits are a linear map of its hidden layer, learnt with it, onto the teacher's
+    standardised last hidden layer teacher["hidden"] (..., B, H): the regressor of FitNets (Romero et al. 2015, eq. 3),
+    at the last layer. What the subclass paper's own baseline minimises is not known to us.
+    """
+    def objective(student, teacher, labels, knobs) -> Tensor:
+        logits, mapped = student["logits"].split([sum(sizes), teacher["hidden"].shape[-1]], -1)
+        distance = (mapped - teacher["hidden"]).square().mean((-1, -2))
+        return cross_entropy(class_logits(logits, sizes), labels) + knobs["beta"] * distance
+
+    return objective
+
+
+_OBJECTIVES = {"outputs": subclass_distillation, "classes": class_level_distillation,
+               "features": penultimate_distillation}
+
+
+def _head(arm: Arm, lab: Lab, params: SubclassDistillation) -> tuple[int, ...]:
+    """The sizes of a student's head."""
+    if arm.head == "hidden":
+        return hidden_blocks(lab)[1]
+    return (params.subclasses if arm.head == "subclasses" else 1,) * lab.data.n_classes
+
+
+def _alike(arms: Sequence[Arm], lab: Lab, params: SubclassDistillation) -> list[list[Arm]]:
+    groups: dict[tuple, list[Arm]] = {}
+    for arm in arms:
+        groups.setdefault((_head(arm, lab, params), arm.message), []).append(arm)
+    return list(groups.values())
+
+
+def _stack(told, group: Sequence[Arm], what: str, lab: Lab, sizes: Sequence[int] | None = None) -> Tensor:
+    """The messages of a group's teachers, (arms * S, N, K): as wide as `sizes`, or classes; 0 for arms without one."""
+    messages = [None if arm.teacher is None else told[arm.teacher][what] for arm in group]
+    if what == "logits" and sizes is None:
+        classes = lab.data.n_classes
+        messages = [m if m is None or m.shape[-1] == classes else
+                    class_logits(m, (m.shape[-1] // classes,) * classes) for m in messages]
+    width = sum(sizes) if sizes else lab.data.n_classes
+    unheard = torch.zeros(len(lab.seeds), len(lab.data), width, device=lab.pool.device)
+    return torch.cat([unheard if m is None else m for m in messages])
+
+
+# ---- rows ----------------------------------------------------------------------------------------------------------
+
+def _contrastive_rows(lab: Lab, params: SubclassDistillation) -> list[dict]:
+    values = [(0.0, params.t_aux)] + [(beta, t_aux) for beta in params.betas for t_aux in params.t_auxs]
+    sizes = (params.subclasses,) * lab.data.n_classes
+    logits = divided(lab, lab.pool, sizes, values, recipe=_teacher_recipe(params))
+    rows = []
+    for (beta, t_aux), one in zip(values, logits, strict=True):
+        kind = {"method": "contrastive", "beta": beta, "t_aux": t_aux} if beta else {"method": "no auxiliary loss",
+                                                                                     "beta": 0.0}
+        rows += _discovered(lab, one, sizes, **kind, s=params.subclasses)
+    return rows
+
+
+def _other_rows(lab: Lab, params: SubclassDistillation) -> list[dict]:
+    recipe, classes, rows = _teacher_recipe(params), lab.data.n_classes, []
+    logits = divided(lab, lab.pool, (params.subclasses,) * classes, [(beta, 1.0) for beta in params.entropy_betas],
+                     "entropy", recipe)
+    for beta, one in zip(params.entropy_betas, logits, strict=True):
+        rows += _discovered(lab, one, (params.subclasses,) * classes, method="entropy", beta=beta, s=params.subclasses)
+    for s in params.sizes:
+        logits = divided(lab, lab.pool, (s,) * classes, [(params.beta, params.t_aux)], recipe=recipe)[0]
+        kind = {"method": "contrastive", "beta": params.beta, "t_aux": params.t_aux, "s": s}
+        rows += _discovered(lab, logits, (s,) * classes, **kind)
+    for s in (params.subclasses, *params.sizes):
+        found = clusters(lab, lab.pool, (s,) * classes)
+        logits = torch.nn.functional.one_hot(found, s * classes).float() * CERTAIN
+        rows += _discovered(lab, logits, (s,) * classes, method="k-means", s=s)
+    return rows
+
+
+def _reference_rows(lab: Lab, told) -> list[dict]:
+    """The teachers told the hidden classes, and those with nothing but two outputs."""
+    truth, inside = hidden_blocks(lab)
+    return (_discovered(lab, told["oracle"]["logits"], inside, method="oracle")
+            + _discovered(lab, told["two-class"]["logits"], (1,) * lab.data.n_classes, method="two-class", s=1))
+
+
+def _discovered(lab: Lab, logits: Tensor, sizes: Sequence[int], **kind) -> list[dict]:
+    """A row per seed for teachers with logits (S, N, K): accuracy on classes, agreement with the hidden classes."""
+    rows = []
+    for seed, test, one in zip(lab.seeds, lab.test, logits, strict=True):
+        z = one[test]
+        found = z.argmax(-1)
+        agreed = {name: 100 * value for name, value in metrics.agreement(found, lab.data.hidden[test]).items()}
+        accuracy = 100 * metrics.accuracy(class_logits(z, sizes), lab.data.labels[test])
+        rows.append({"part": "discovery", **kind, "transfer": lab.pool.shape[1], "seed": seed,
+                     "accuracy": float(accuracy), **agreed, "used": metrics.classes_used(found)})
+    return rows
+
+
+def _few_rows(lab: Lab, told, n: int, width: int, params: SubclassDistillation) -> list[dict]:
+    train = lab.transfer(n)
+    enough_of_each(lab.data.labels[train], lab.data.n_classes)
+    recipe = Recipe(params.student_steps)
+    return [row for arm, step, logits in race(lab, told, ARMS, train, width, params, recipe)
+            for row in _student_rows(lab, arm, logits, part="few", transfer=n, width=width, step=step)]
+
+
+def _speed_rows(lab: Lab, told, params: SubclassDistillation) -> list[dict]:
+    """A constant rate, so that a curve's shape is not the schedule's."""
+    recipe = Recipe(params.student_steps, lr=3e-3, schedule="constant")
+    arms, train = [arm for arm in ARMS if arm.name in RACERS], lab.transfer(params.speed_images)
+    return [row for arm, step, logits in race(lab, told, arms, train, params.width, params, recipe, params.speed_every)
+            for row in _student_rows(lab, arm, logits, part="speed", transfer=params.speed_images, width=params.width,
+                                     step=step)]
+
+
+def _student_rows(lab: Lab, arm: Arm, logits: Tensor, **same) -> list[dict]:
+    accuracy = 100 * metrics.accuracy(logits, lab.data.labels[lab.test])
+    return [{**same, "method": arm.name, "seed": seed, "accuracy": value}
+            for seed, value in zip(lab.seeds, accuracy.tolist(), strict=True)]
