@@ -67,6 +67,8 @@ class Dataset:
         digest = hashlib.sha256(self.images.cpu().contiguous().numpy())
         digest.update(self.labels.cpu().contiguous().numpy())
         digest.update(repr((self.full_scale, None if self.test is None else self.test.tolist())).encode())
+        if self.hidden is not None:
+            digest.update(self.hidden.cpu().contiguous().numpy())
         return digest.hexdigest()[:12]
 
 
