@@ -86,13 +86,14 @@ def test_a_table_splits_and_regroups_like_any_data_set():
 
 def test_a_table_trains_a_population():
     from kdutils.networks import MLP, Population
-    from kdutils.objectives import cross_entropy
+    from kdutils.objectives import hard_labels
     from kdutils.training import Recipe, Task, fit
 
     data = clicks(0, 600)
     pool = torch.stack([split(data, seed, 200).pool for seed in (0, 1)])
     population = Population(MLP(data.shape[-1], (8,), 2), (0, 1))
-    history = fit(population, Task(data.inputs, data.labels, pool, (0, 1)), cross_entropy, recipe=Recipe(60, 64), every=30)
+    task = Task(data.inputs, data.labels, pool, (0, 1))
+    history = fit(population, task, hard_labels, recipe=Recipe(60, 64), every=30)
     assert (history.loss[-1] < history.loss[1]).all() and history.loss[-1].max() < 0.4
 
 
