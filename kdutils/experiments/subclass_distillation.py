@@ -12,7 +12,7 @@ takes part in it, and this experiment never uses those seeds.
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import pandas as pd
 import torch
@@ -33,7 +33,7 @@ from kdutils.objectives import (
     subclass_teacher,
 )
 from kdutils.results import Results, provenance
-from kdutils.training import Knobs, Recipe, Task, steps
+from kdutils.training import Knobs, Recipe, Snapshot, Task, steps
 
 TEACHER_WIDTHS = (64,)
 CERTAIN = 200.0  # a logit that makes a label's probability 1 at any temperature of the course
@@ -41,7 +41,7 @@ CERTAIN = 200.0  # a logit that makes a label's probability 1 at any temperature
 
 @dataclass(frozen=True)
 class SubclassDistillation:
-    """seeds: runs per setting. data: a grouping of `datasets.GROUPINGS`. subclasses: s per class, where it is not swept.
+    """seeds: runs per setting. data: one of `datasets.GROUPINGS`. subclasses: s per class, where it is not swept.
 
     beta, t_aux, entropy_beta: of the teachers that raise students. betas, t_auxs: the grid of part "discovery" for the
     paper's loss, entropy_betas for the entropy form, sizes: other s at beta and t_aux. transfer_sizes: images of part
@@ -54,7 +54,7 @@ class SubclassDistillation:
     subclasses: int = 5
     beta: float = 0.1
     t_aux: float = 0.5
-    entropy_beta: float = 1.0
+    entropy_beta: float = 0.3
     betas: tuple[float, ...] = (0.1, 0.3, 1.0)
     t_auxs: tuple[float, ...] = (0.1, 0.5, 1.0)
     entropy_betas: tuple[float, ...] = (0.3, 1.0, 3.0)
@@ -65,8 +65,8 @@ class SubclassDistillation:
     narrow_images: int = 100
     temperature: float = 4.0
     alpha: float = 0.5
-    hint: float = 1.0
-    speed_images: int = 1200
+    hint: float = 3.0
+    speed_images: tuple[int, ...] = (100, 1200)
     speed_every: int = 20
     teacher_steps: int = 300
     student_steps: int = 400
@@ -138,7 +138,7 @@ def run(params: SubclassDistillation, report: Callable[[str], None] = lambda lin
     start = time.perf_counter()
     lab = Lab.of(grouped(params.data, params.device), params.seeds, params.seed)
     classes, pool = lab.data.n_classes, lab.pool.shape[1]
-    for n in (*params.transfer_sizes, params.narrow_images, params.speed_images):
+    for n in (*params.transfer_sizes, params.narrow_images, *params.speed_images):
         whole("transfer images", n, classes, pool, why="one for each class, at most the pool")
     enough_of_each(lab.data.labels[lab.pool], classes, max(params.subclasses, *params.sizes))
     rows, complete = collected(_groups(lab, params, report), report)
@@ -154,6 +154,32 @@ def enough_of_each(labels: Tensor, classes: int, needed: int = 1) -> None:
                                  f"{int(counts.argmin())} has {int(counts.min())}.")
 
 
+def choose(params: SubclassDistillation = DEFAULT, seeds: int = 12, seed: int = 1000, images: int = 100,
+           held_out: int = 300) -> pd.DataFrame:
+    """How beta, T_aux and hint were chosen: students' superclass accuracy (percent) on images held out of the pool.
+
+    A row per candidate, best first, and what it was: the form of the teacher's loss, or the weight of the hint. The
+    test images of these seeds are not looked at, and no seed of the experiment is among them.
+    """
+    lab = Lab.of(grouped(params.data, params.device), seeds, seed)
+    lab = replace(lab, pool=lab.pool[:, held_out:], test=lab.pool[:, :held_out])
+    sizes, recipe = (params.subclasses,) * lab.data.n_classes, _teacher_recipe(params)
+    values = {"contrastive": [(beta, t_aux) for beta in (0.03, 0.1, 0.3, 1.0) for t_aux in (0.1, 0.3, 0.5, 1.0)],
+              "entropy": [(beta, 1.0) for beta in (0.3, 1.0, 3.0)]}
+    told = {(form, *value): {"logits": logits} for form, chosen in values.items()
+            for value, logits in zip(chosen, divided(lab, lab.pool, sizes, chosen, form, recipe), strict=True)}
+    hidden = told_classes(lab, lab.pool, lab.data.labels, lab.data.n_classes, recipe)[1]
+    told["two-class"] = {"hidden": _standardised(hidden, lab.pool)}
+    races = [(params, [Arm(str(name), name) for name in told if name != "two-class"])]
+    races += [(replace(params, hint=hint), [Arm(f"hint {hint:g}", "two-class", "classes", "features")])
+              for hint in (0.1, 0.3, 1.0, 3.0, 10.0)]
+    train = lab.transfer(images)
+    rows = [row for chosen, arms in races
+            for arm, _, logits in race(lab, told, arms, train, params.width, chosen, Recipe(params.student_steps))
+            for row in _student_rows(lab, arm, logits)]
+    return pd.DataFrame(rows).groupby("method")["accuracy"].agg(["mean", "sem"]).sort_values("mean", ascending=False)
+
+
 def _groups(lab: Lab, params: SubclassDistillation, report) -> Iterator[list[dict]]:
     report(f"{params.seeds} teachers for each beta and T_aux, {params.subclasses} subclasses per class")
     yield _contrastive_rows(lab, params)
@@ -165,8 +191,9 @@ def _groups(lab: Lab, params: SubclassDistillation, report) -> Iterator[list[dic
     for n, width in [(n, params.width) for n in params.transfer_sizes] + [(params.narrow_images, params.narrow)]:
         report(f"students {lab.data.inputs[0].numel()}-{width} on {n} images, {len(ARMS)} arms")
         yield _few_rows(lab, told, n, width, params)
-    report(f"how fast students learn on {params.speed_images} images")
-    yield _speed_rows(lab, told, params)
+    for n in params.speed_images:
+        report(f"how fast students learn on {n} images")
+        yield _speed_rows(lab, told, n, params)
 
 
 # ---- teachers ------------------------------------------------------------------------------------------------------
@@ -278,13 +305,33 @@ def _standardised(features: Tensor, train: Tensor) -> Tensor:
 
 # ---- students ------------------------------------------------------------------------------------------------------
 
-def race(lab: Lab, told: Mapping[str, Mapping[str, Tensor]], arms: Sequence[Arm], train: Tensor, width: int,
-         params: SubclassDistillation, recipe: Recipe, every: int | None = None) -> Iterator[tuple[Arm, int, Tensor]]:
-    """Students of every arm and seed on `train` (S, n): (arm, step, class logits (S, Q, C) on the test examples).
+@dataclass(frozen=True, eq=False)
+class Field:
+    """Students whose heads look alike, side by side: member k * S + s is arm k with seed s. sizes: of their heads."""
 
-    Arms whose students look alike are one population. Two students of one seed and one shape start alike.
-    """
-    test = take(lab.data.inputs, lab.test)
+    lab: Lab
+    arms: tuple[Arm, ...]
+    sizes: tuple[int, ...]
+    population: Population
+    task: Task
+    objective: Callable
+    knobs: Knobs
+
+    def train(self, recipe: Recipe, every: int | None = None) -> Iterator[Snapshot]:
+        """The training loop over these students."""
+        return steps(self.population, self.task, self.objective, self.knobs, recipe, every or recipe.steps)
+
+    def test_logits(self) -> dict[Arm, Tensor]:
+        """Class logits (S, Q, C) of each arm on the test examples of its seeds."""
+        test = take(self.lab.data.inputs, self.lab.test).repeat(len(self.arms), 1, 1, 1, 1)
+        logits = class_logits(self.population.predict(test)[..., :sum(self.sizes)], self.sizes)
+        return dict(zip(self.arms, logits.unflatten(0, (len(self.arms), -1)), strict=True))
+
+
+def fields(lab: Lab, told: Mapping[str, Mapping[str, Tensor]], arms: Sequence[Arm], train: Tensor, width: int,
+           params: SubclassDistillation) -> list[Field]:
+    """Students of every arm and seed on `train` (S, n). Two students of one seed and one shape start alike."""
+    found = []
     for group in _alike(arms, lab, params):
         first, sizes = group[0], _head(group[0], lab, params)
         outputs, message = sum(sizes), {}
@@ -300,12 +347,18 @@ def race(lab: Lab, told: Mapping[str, Mapping[str, Tensor]], arms: Sequence[Arm]
             alpha=[0.0 if arm.teacher is None else params.alpha for arm in group for _ in lab.seeds],
             temperature=[1.0 if arm.pseudo else params.temperature for arm in group for _ in lab.seeds],
             beta=params.hint)
-        objective = _OBJECTIVES[first.message](sizes)
-        for snapshot in steps(population, task, objective, knobs, recipe, every or recipe.steps):
+        found.append(Field(lab, tuple(group), sizes, population, task, _OBJECTIVES[first.message](sizes), knobs))
+    return found
+
+
+def race(lab: Lab, told: Mapping[str, Mapping[str, Tensor]], arms: Sequence[Arm], train: Tensor, width: int,
+         params: SubclassDistillation, recipe: Recipe, every: int | None = None) -> Iterator[tuple[Arm, int, Tensor]]:
+    """One field after the other: (arm, step, class logits (S, Q, C) on the test examples)."""
+    for field in fields(lab, told, arms, train, width, params):
+        for snapshot in field.train(recipe, every):
             if snapshot.step:
-                logits = population.predict(test.repeat(len(group), 1, 1, 1, 1))[..., :sum(sizes)]
-                for arm, one in zip(group, class_logits(logits, sizes).unflatten(0, (len(group), -1)), strict=True):
-                    yield arm, snapshot.step, one
+                for arm, logits in field.test_logits().items():
+                    yield arm, snapshot.step, logits
 
 
 def class_level_distillation(sizes: Sequence[int]) -> Callable:
@@ -422,13 +475,14 @@ def _few_rows(lab: Lab, told, n: int, width: int, params: SubclassDistillation) 
             for row in _student_rows(lab, arm, logits, part="few", transfer=n, width=width, step=step)]
 
 
-def _speed_rows(lab: Lab, told, params: SubclassDistillation) -> list[dict]:
+def _speed_rows(lab: Lab, told, n: int, params: SubclassDistillation) -> list[dict]:
     """A constant rate, so that a curve's shape is not the schedule's."""
     recipe = Recipe(params.student_steps, lr=3e-3, schedule="constant")
-    arms, train = [arm for arm in ARMS if arm.name in RACERS], lab.transfer(params.speed_images)
-    return [row for arm, step, logits in race(lab, told, arms, train, params.width, params, recipe, params.speed_every)
-            for row in _student_rows(lab, arm, logits, part="speed", transfer=params.speed_images, width=params.width,
-                                     step=step)]
+    arms = [arm for arm in ARMS if arm.name in RACERS]
+    same = {"part": "speed", "transfer": n, "width": params.width}
+    return [row for arm, step, logits in race(lab, told, arms, lab.transfer(n), params.width, params, recipe,
+                                              params.speed_every)
+            for row in _student_rows(lab, arm, logits, **same, step=step)]
 
 
 def _student_rows(lab: Lab, arm: Arm, logits: Tensor, **same) -> list[dict]:
