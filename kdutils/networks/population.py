@@ -120,5 +120,10 @@ def features(module: nn.Sequential, inputs: Tensor) -> Outputs:
 
 
 def linear(parameters: Parameters, name: str, x: Tensor) -> Tensor:
-    """x (M, B, in) -> (M, B, out), with torch's (out, in) weights."""
-    return torch.baddbmm(parameters[f"{name}.bias"][:, None], x, parameters[f"{name}.weight"].transpose(1, 2))
+    """x (M, B, in) -> (M, B, out), with torch's (out, in) weights.
+
+    The batch lies innermost in memory: no matrix is turned over on the way to the loss, whose sums over classes run
+    side by side for many examples.
+    """
+    return torch.baddbmm(parameters[f"{name}.bias"][:, :, None], parameters[f"{name}.weight"],
+                         x.transpose(1, 2)).transpose(1, 2)

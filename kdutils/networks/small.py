@@ -3,10 +3,10 @@
 from collections import OrderedDict
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kdutils.errors import ParameterError, whole
+from kdutils.networks.convolution import convolve, joined, max_pool, together
 from kdutils.networks.population import Outputs, Parameters, Seeded, linear
 
 
@@ -80,14 +80,23 @@ class ConvNet(Seeded):
         return nn.Sequential(layers)
 
     def forward(self, parameters: Parameters, inputs: Tensor) -> Outputs:
-        members, batch = inputs.shape[:2]
-        features = OrderedDict()
-        # Members lie side by side on the channel axis, one group each: a single grouped convolution serves all.
-        x = inputs.transpose(0, 1).flatten(1, 2)
-        for i in range(len(self.channels)):
-            weight, bias = (parameters[f"conv{i + 1}.{part}"].flatten(0, 1) for part in ("weight", "bias"))
-            x = F.max_pool2d(F.conv2d(x, weight, bias, padding=1, groups=members).relu(), 2)
-            features[f"stage{i + 1}"] = x.unflatten(1, (members, -1)).transpose(0, 1)
+        members, (height, width) = len(inputs), self.shape[1:]
+        largest = max(channels * (height >> i) * (width >> i) for i, channels in enumerate(self.channels))
+        blocks = -(-members // together(inputs, largest))
+        split = {name: value.chunk(blocks) for name, value in parameters.items() if name.startswith("conv")}
+        stages = [self._stages({name: values[i] for name, values in split.items()}, images)
+                  for i, images in enumerate(inputs.chunk(blocks))]
+        features = OrderedDict((f"stage{i + 1}", joined(parts)) for i, parts in enumerate(zip(*stages, strict=True)))
         x = features["embedding"] = features[f"stage{len(self.channels)}"].flatten(2)
         features["logits"] = linear(parameters, "logits", x)
         return features
+
+    def _stages(self, parameters: Parameters, images: Tensor) -> list[Tensor]:
+        """What each pooling gives: images (M, B, c, h, w) -> [(M, B, width, h, w), ...]."""
+        stages = []
+        for i in range(len(self.channels)):
+            weight, bias = (parameters[f"conv{i + 1}.{part}"] for part in ("weight", "bias"))
+            # The largest of four, then the ReLU, is the ReLU, then the largest: the same on a quarter of the numbers.
+            images = max_pool(convolve(images, weight, bias)).relu()
+            stages.append(images)
+        return stages
