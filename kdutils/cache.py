@@ -54,17 +54,28 @@ def load_or_make(kind: str, recipe: Mapping, make: Callable[[], Tensors], device
     `recipe` must be JSON-simple and hold everything that decides the result. A file that cannot be read is rebuilt
     and one that cannot be written is left out, each with a warning: the cache never stands in the way.
     """
-    folder = directory()
-    path = folder / f"{kind}-{key(recipe)}.safetensors" if folder else None
+    if (found := load(kind, recipe, device)) is not None:
+        return found
+    tensors = make()
+    keep(kind, recipe, tensors)
+    return tensors
+
+
+def load(kind: str, recipe: Mapping, device: str = "cpu") -> Tensors | None:
+    """The tensors kept under this recipe; None if there are none, or, with a warning, if they cannot be read."""
+    path = _path(kind, recipe)
     if path and os.path.exists(path):  # not path.exists(), which raises where the folder is closed to us
         try:
             return load_file(path, device=device)
         except (SafetensorError, OSError, ValueError) as error:
-            warnings.warn(f"The cached {kind} {path.name} cannot be read ({error}); it is made anew.", stacklevel=2)
-    tensors = make()
-    if path:
-        _keep(path, kind, tensors)
-    return tensors
+            warnings.warn(f"The cached {kind} {path.name} cannot be read ({error}); it is made anew.", stacklevel=3)
+    return None
+
+
+def keep(kind: str, recipe: Mapping, tensors: Tensors) -> None:
+    """Put tensors under this recipe, in place of what lay there; a folder that refuses them gives a warning."""
+    if path := _path(kind, recipe):
+        _write(path, kind, tensors)
 
 
 def key(recipe: Mapping) -> str:
@@ -109,14 +120,19 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _keep(path: Path, kind: str, tensors: Tensors) -> None:
+def _path(kind: str, recipe: Mapping) -> Path | None:
+    folder = directory()
+    return folder / f"{kind}-{key(recipe)}.safetensors" if folder else None
+
+
+def _write(path: Path, kind: str, tensors: Tensors) -> None:
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
         write_whole(path, lambda target: save_file(on_cpu, target))
     except (OSError, SafetensorError) as error:  # a full disk is a SafetensorError
         where = f"{path.parent} ({getattr(error, 'strerror', error)})"
         warnings.warn(f"The {kind} cannot be kept in {where}; set KDUTILS_CACHE to a folder you may write.",
-                      stacklevel=3)
+                      stacklevel=4)
 
 
 def _entry(path: Path) -> Entry:

@@ -1,0 +1,359 @@
+"""Training one image network: the course's loop for networks that fill a machine alone.
+
+The same contract as `training.steps`: a generator of snapshots, objectives that are pure functions, knobs read at step
+edges, nothing read back from the device inside a step. What is different: batch norm, SGD with momentum, augmentation,
+and the switches that make it fast. With all switches off it is the plain reference.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from kdutils.datasets import Dataset
+from kdutils.datasets.augment import Augmentation, Dice, Normalisation, cutmix, cutout, mixup
+from kdutils.errors import Named, ParameterError, at_least, between, one_of, positive, whole
+from kdutils.networks import features
+from kdutils.training.knobs import Knobs
+from kdutils.training.loop import Objective, batches
+from kdutils.training.switches import PLAIN, Switches
+from kdutils.training.views import Pictures, Teacher, TeacherViews
+
+BLOCK = 64  # steps whose random numbers are drawn, moved and shown to the teacher together
+
+
+def in_steps(done: float) -> float:
+    """A tenth at 62.5%, again at 75% and at 87.5%: epochs 150, 180 and 210 of the public benchmarks' 240."""
+    return 0.1 ** sum(done >= edge for edge in (0.625, 0.75, 0.875))
+
+
+def one_cycle(done: float) -> float:
+    """Up in a straight line over the first 30%, then down to zero along a cosine (Smith and Topin 2019)."""
+    return (0.04 + 0.96 * done / 0.3) if done < 0.3 else 0.5 * (1 + math.cos(math.pi * (done - 0.3) / 0.7))
+
+
+# What the learning rate is multiplied with, given the part of the training that is done, 0 <= done < 1.
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "step": in_steps,
+    "one-cycle": one_cycle,
+    "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
+    "constant": lambda done: 1.0,
+}
+
+
+@dataclass(frozen=True)
+class ImageRecipe:
+    """How long and how fast: SGD with momentum and weight decay. The defaults are the public benchmarks' (RepDistiller,
+    mdistiller): 240 epochs of batches of 64, 0.05, a tenth at epochs 150, 180 and 210.
+
+    steps: instead of epochs, where it is given. The short last batch of an epoch is left out.
+    """
+
+    epochs: float = 240
+    batch: int = 64
+    lr: float = 0.05
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 5e-4
+    schedule: str = "step"
+    steps: int | None = None
+
+    def __post_init__(self):
+        positive("epochs", self.epochs)
+        positive("lr", self.lr)
+        between("momentum", self.momentum, 0, 1)
+        at_least("weight decay", self.weight_decay, 0)
+        one_of("schedule", self.schedule, SCHEDULES)
+        object.__setattr__(self, "batch", whole("batch", self.batch, 2))  # batch norm needs two
+        if self.steps is not None:
+            object.__setattr__(self, "steps", whole("steps", self.steps, 1))
+        if self.nesterov and not self.momentum:
+            raise ParameterError(f"nesterov needs a momentum > 0, got {self.momentum!r}.")
+
+    def per_epoch(self, images: int) -> int:
+        """Steps of one epoch."""
+        return images // min(self.batch, images)
+
+    def total(self, images: int) -> int:
+        """Steps of the whole training."""
+        return self.steps or max(1, round(self.epochs * self.per_epoch(images)))
+
+
+@dataclass(frozen=True, eq=False)
+class ImageTask:
+    """What one network is trained on.
+
+    pictures: the training images. seed: of the batch order and the augmentation. labels (n,): others than the data's,
+    for label noise. teacher: online or with kept answers; None without one. augmentation: the pictures' own crop and
+    flip, and what else is done.
+    """
+
+    pictures: Pictures
+    seed: int = 0
+    teacher: Teacher | TeacherViews | None = None
+    labels: Tensor | None = None
+    augmentation: Augmentation | None = None
+
+    def __post_init__(self):
+        whole("seed", self.seed, 0)
+        if self.labels is not None and self.labels.shape != self.pictures.labels.shape:
+            raise ParameterError(f"labels must be ({len(self.pictures)},), got {tuple(self.labels.shape)}.")
+        how, has = self.augmentation or self.pictures.augmentation, self.pictures.augmentation
+        if (how.pad, how.flip) != (has.pad, has.flip):
+            raise ParameterError(f"these pictures were made for pad={has.pad}, flip={has.flip}; got pad={how.pad}, "
+                                 f"flip={how.flip}.")
+        if isinstance(self.teacher, TeacherViews) and not how.finite:
+            raise ParameterError("the teacher must be online with cutout, mixup or cutmix, which make a new picture "
+                                 f"each time; got kept answers with {how}.")
+        object.__setattr__(self, "augmentation", how)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSnapshot:
+    """Where training stands.
+
+    step of steps; loss (1,): mean since the last snapshot (NaN at step 0); seconds spent training, without what the
+    consumer did and without the first steps; warm_up: the seconds of these, in which compilers and recorders work;
+    images_per_second: over `seconds` (NaN before any). network: live, to be evaluated, not kept.
+    """
+
+    step: int
+    steps: int
+    loss: Tensor
+    seconds: float
+    warm_up: float
+    images_per_second: float
+    network: nn.Module
+
+
+def image_steps(network: nn.Module, task: ImageTask, objective: Objective, knobs: Knobs | None = None,
+                recipe: ImageRecipe | None = None, switches: Switches = PLAIN, every: int | None = None,
+                reads: tuple[str, ...] = ("logits",)) -> Iterator[ImageSnapshot]:
+    """Train `network` in place; yields at step 0, every `every` steps (default: each epoch) and at the end.
+
+    reads: the named features of the network that the objective asks for. Wrong arguments raise here, before the first
+    snapshot is pulled.
+    """
+    knobs, recipe = knobs or Knobs(), recipe or ImageRecipe()
+    device = task.pictures.device
+    switches.check(device)
+    every = whole("every", every or recipe.per_epoch(len(task.pictures)), 1)
+    parts = dict(network.named_children())
+    for name in reads:
+        one_of("feature", name, parts)
+    knobs.read(1, device)
+    return _image_steps(network, task, objective, knobs, recipe, switches, every, reads)
+
+
+def _image_steps(network, task, objective, knobs, recipe, switches, every, reads) -> Iterator[ImageSnapshot]:
+    device, steps = task.pictures.device, recipe.total(len(task.pictures))
+    switches.place(network, device)
+    step = (Recorded if switches.cuda_graphs else Step)(network, task, objective, recipe, switches, reads)
+    rate, rows = SCHEDULES[recipe.schedule], prepared(task, recipe, steps)
+    clock, images = Clock(device), min(recipe.batch, len(task.pictures))
+
+    def snapshot(done: int, loss: Tensor) -> ImageSnapshot:
+        timed = max(0, done - step.first) * images
+        return ImageSnapshot(done, steps, loss, clock.seconds, clock.warm_up,
+                             timed / clock.seconds if clock.seconds else math.nan, network)
+
+    yield snapshot(0, torch.full((1,), math.nan, device=device))
+    last = 0
+    for done in range(1, steps + 1):
+        with switches.set(), clock:
+            network.train()  # a consumer may have evaluated it
+            step(next(rows), recipe.lr * rate((done - 1) / steps), knobs.read(1, device))
+            if done == step.first:
+                clock.end_warm_up()
+            if done % every and done < steps:
+                continue
+            loss = step.taken() / (done - last)
+        last = done
+        yield snapshot(done, loss)
+
+
+class Clock:
+    """Seconds of training, apart from those of the first steps; the device is waited for when it is read."""
+
+    def __init__(self, device: torch.device):
+        self.device, self.seconds, self.warm_up = device, 0.0, 0.0
+
+    def __enter__(self):
+        self._start = time.perf_counter()
+        return self
+
+    def __exit__(self, *_):
+        self.seconds += time.perf_counter() - self._start
+
+    def end_warm_up(self) -> None:
+        wait_for(self.device)
+        now = time.perf_counter()
+        self.warm_up, self.seconds, self._start = self.seconds + now - self._start, 0.0, now
+
+
+def wait_for(device: torch.device) -> None:
+    """Until a GPU has done what it was told."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+Row = Mapping[str, Tensor]  # one step's images (B,), views (B,) and, if there are mixtures, their draws
+
+
+def prepared(task: ImageTask, recipe: ImageRecipe, steps: int) -> Iterator[Row]:
+    """What each step is about, drawn in blocks on the CPU, shown to the teacher, and moved to the device at once."""
+    n, device = len(task.pictures), task.pictures.device
+    order = batches([task.seed], n, recipe.batch)
+    dice = Dice(task.augmentation, [task.seed], task.pictures.windows.shape[1:])
+    while steps > 0:
+        block = min(BLOCK, steps)
+        index = torch.stack([next(order) for _ in range(block)])
+        draws = dice.draw(block, index.shape[-1])
+        if task.teacher is not None:
+            task.teacher.prepare(index, draws.view)
+        drawn = {"index": index} | {name: value for name, value in vars(draws).items() if value is not None}
+        here = {name: value[:, 0].to(device) for name, value in drawn.items()}
+        yield from ({name: value[number] for name, value in here.items()} for number in range(block))
+        steps -= block
+
+
+class Step:
+    """One training step. Everything it touches is made once and stays where it is, so that it can be recorded."""
+
+    first = 0  # how many first steps are set apart by the clock
+
+    def __init__(self, network: nn.Module, task: ImageTask, objective: Objective, recipe: ImageRecipe,
+                 switches: Switches, reads: tuple[str, ...]):
+        device, width = task.pictures.device, task.pictures.windows.shape[-1]
+        self.network, self.task, self.objective, self.switches, self.reads = network, task, objective, switches, reads
+        self.normalise = task.pictures.normalisation.on(device, width, switches.channels_last)
+        self.labels = task.pictures.labels if task.labels is None else task.labels.to(device)
+        self.total = torch.zeros(1, device=device)
+        self.optimizer = torch.optim.SGD(
+            network.parameters(), self.rate(recipe.lr), recipe.momentum, weight_decay=recipe.weight_decay,
+            nesterov=recipe.nesterov, fused=True if switches.fused or switches.cuda_graphs else None)
+        self.loss_of = self.losses
+        if switches.compiled:
+            self.first, self.loss_of = max(1, self.first), torch.compile(self.losses, dynamic=False)
+
+    def rate(self, lr: float) -> float | Tensor:
+        """The learning rate as the optimiser holds it."""
+        return lr
+
+    def __call__(self, row: Row, lr: float, values: Mapping) -> None:
+        """Train on one batch; nothing is returned, nothing is read back."""
+        self.optimizer.param_groups[0]["lr"] = lr
+        self.work(row, values)
+
+    def taken(self) -> Tensor:
+        """The summed loss (1,) since the last call, when the device has got there."""
+        wait_for(self.total.device)
+        taken = self.total.clone()
+        self.total.zero_()
+        return taken
+
+    def work(self, row: Row, values: Mapping) -> None:
+        index, view = row["index"], row["view"]
+        pixels = self.task.pictures.windows.take(index, view)
+        change = mixing(self.task.augmentation, row)
+        teacher = {} if self.task.teacher is None else self.task.teacher(index, view, pixels, change)
+        labels = self.labels.index_select(0, index)
+        mixture = (labels[row["partner"]], row["weight"]) if "weight" in row else None
+        with torch.enable_grad():  # whatever the caller has switched off
+            images = change(self.normalise(pixels))
+            loss = self.loss_of(images, Named("teacher output", teacher), labels, mixture, values)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.sum().backward()
+        self.optimizer.step()
+        self.total += loss.detach()
+
+    def losses(self, images: Tensor, teacher: Mapping, labels: Tensor, mixture: tuple[Tensor, Tensor] | None,
+               values: Mapping) -> Tensor:
+        """The objective's value of a batch, () or (1,), in single precision.
+
+        mixture: the partners' labels (B,) and the weight () of the first labels; the objective is mixed alike.
+        """
+        with self.switches.precision(images.device):
+            if self.reads == ("logits",):
+                found = {"logits": self.network(images)}
+            else:
+                found = {name: value for name, value in features(self.network, images).items() if name in self.reads}
+        student = {name: value.float() for name, value in found.items()}
+        loss = self.objective(student, teacher, labels, values)
+        if mixture is not None:
+            others, weight = mixture
+            loss = weight * loss + (1 - weight) * self.objective(student, teacher, others, values)
+        return loss
+
+
+class Recorded(Step):
+    """A step that is run a few times, then recorded as a CUDA graph and replayed: one launch instead of hundreds.
+
+    Knobs are constants of the recording; when one changes, the step is recorded anew. The learning rate and the batch
+    are values at fixed places.
+    """
+
+    first = 4
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.stream, self.graph, self.done, self.row, self.values = torch.cuda.Stream(), None, 0, None, None
+
+    def rate(self, lr: float) -> Tensor:
+        self.lr = torch.tensor(lr, device=self.task.pictures.device)
+        return self.lr
+
+    def __call__(self, row: Row, lr: float, values: Mapping) -> None:
+        self.lr.fill_(lr)
+        if self.row is None:
+            self.row = {name: value.clone() for name, value in row.items()}
+        for name, value in row.items():
+            self.row[name].copy_(value)
+        if values is not self.values:
+            self.values, self.graph = values, None
+        self.done += 1
+        if self.done < self.first:  # real steps, on the stream on which the recording will be made
+            self.stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self.stream):
+                self.work(self.row, values)
+            torch.cuda.current_stream().wait_stream(self.stream)
+            return
+        if self.graph is None:
+            self.record()
+        self.graph.replay()
+
+    def record(self) -> None:
+        """Recording computes nothing: the step itself is the first replay."""
+        self.optimizer.zero_grad(set_to_none=True)
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph, stream=self.stream):
+            self.work(self.row, self.values)
+
+
+def mixing(augmentation: Augmentation, row: Row) -> Callable[[Tensor], Tensor]:
+    """What is done to normalised images of this step, for the student and its teacher alike."""
+    def change(images: Tensor) -> Tensor:
+        if "centre" in row:
+            images = cutout(images, row["centre"], augmentation.cutout)
+        if "box" in row:
+            return cutmix(images, row["partner"], row["box"])
+        return mixup(images, row["partner"], row["weight"]) if "weight" in row else images
+
+    return change
+
+
+@torch.no_grad()
+def image_logits(network: nn.Module, data: Dataset, index: Tensor, normalisation: Normalisation,
+                 switches: Switches = PLAIN, chunk: int = 500) -> Tensor:
+    """Logits (n, C) of the images `index` as they are, in evaluation mode; the network's mode is given back."""
+    device, was_training = data.images.device, network.training
+    normalise = normalisation.on(device, data.shape[-1], switches.channels_last)
+    network.eval()
+    try:
+        with switches.precision(device):
+            return torch.cat([network(normalise(data.images[part])).float() for part in index.split(chunk)])
+    finally:
+        network.train(was_training)

@@ -1,0 +1,199 @@
+"""What an image network is trained on, and the teacher's answers to it: asked each time, or once per picture.
+
+Crop and flip make finitely many pictures of an image, its views. A teacher is frozen, so its answer to (image, view)
+never changes: `TeacherViews` keeps every answer the first time it is needed, in exactly the place of that image and
+view. Further seeds, temperatures and students then need no teacher at all. `Teacher` asks each time. Both are called
+in the same way, and the loop does not know which it has.
+"""
+
+import copy
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from kdutils import cache
+from kdutils.datasets import Dataset
+from kdutils.datasets.augment import Augmentation, Normalisation, Windows
+from kdutils.errors import ParameterError, one_of
+from kdutils.networks import Outputs
+from kdutils.training.switches import PLAIN, Switches, free_memory
+
+KEPT_AS = {"float16": torch.float16, "float32": torch.float32}
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """The training images on their device, ready to be cut; shared by all runs on them.
+
+    Images are numbered by their place in `train`: 0 .. n - 1. labels (n,). normalisation is that of new networks.
+    """
+
+    windows: Windows
+    labels: Tensor
+    normalisation: Normalisation
+    fingerprint: str
+
+    @classmethod
+    def of(cls, data: Dataset, train: Tensor, augmentation: Augmentation) -> "Pictures":
+        """The images `train` (n,) of a data set."""
+        made_of = f"{data.fingerprint} {augmentation.pad} {augmentation.flip}".encode() + train.cpu().numpy().tobytes()
+        return cls(Windows(data.images[train], augmentation), data.labels[train], Normalisation.of(data, train),
+                   hashlib.sha256(made_of).hexdigest()[:12])
+
+    def __len__(self) -> int:
+        return self.windows.count
+
+    @property
+    def augmentation(self) -> Augmentation:
+        return self.windows.augmentation
+
+    @property
+    def device(self) -> torch.device:
+        return self.labels.device
+
+
+class Teacher:
+    """A trained network that answers and never learns: its own frozen copy, in evaluation mode whatever is called.
+
+    normalisation: the teacher's own. accuracy: percent on test images, if it was measured. The copy is made at once, so
+    that training the network further does not change the teacher.
+    """
+
+    def __init__(self, network: nn.Module, normalisation: Normalisation, switches: Switches = PLAIN,
+                 accuracy: float | None = None):
+        device = next(network.parameters()).device
+        self.network = switches.place(copy.deepcopy(network), device).eval().requires_grad_(False)
+        self.normalisation, self.switches, self.accuracy, self.device = normalisation, switches, accuracy, device
+        self._normalise: dict[int, Callable] = {}
+        self._run = torch.compile(self.network, dynamic=False) if switches.compiled else self.network
+
+    @cached_property
+    def digest(self) -> str:
+        """12 hex digits of the weights and of how the teacher computes: part of the key of its stored answers."""
+        found = hashlib.sha256(repr((self.normalisation, self.switches.bf16)).encode())
+        for name, value in self.network.state_dict().items():
+            found.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+        return found.hexdigest()[:12]
+
+    def prepare(self, index: Tensor, view: Tensor) -> None:
+        """Told what will be asked: pictures (...) and their views, on the CPU. An online teacher has nothing to do."""
+
+    def __call__(self, index: Tensor, view: Tensor, pixels: Tensor, change: Callable | None = None) -> Outputs:
+        """Answers {"logits": (B, C)} in single precision to the pictures `pixels` uint8 (B, c, h, w).
+
+        change: what is done to normalised images before the network sees them (mixup and the like).
+        """
+        images = self.normalise(pixels)
+        return {"logits": self.logits(images if change is None else change(images))}
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        width = pixels.shape[-1]
+        if width not in self._normalise:
+            self._normalise[width] = self.normalisation.on(self.device, width, self.switches.channels_last)
+        return self._normalise[width](pixels)
+
+    @torch.no_grad()
+    def logits(self, images: Tensor) -> Tensor:
+        """(B, c, h, w), normalised -> (B, C)."""
+        with self.switches.precision(self.device):
+            return self._run(images).float()
+
+
+class TeacherViews:
+    """A teacher whose answers are kept: one row of logits per image and view, filled when first needed.
+
+    Only pictures that are not there yet pass through the teacher, in batches of `chunk`, whatever the order in which
+    runs come upon them. kept_as "float16" takes 2 bytes a logit: the rounding is at most |z| / 2048, "float32" 4 bytes
+    and none. Which pictures are there is known on the CPU, so that a step looks up and never waits.
+    """
+
+    def __init__(self, teacher: Teacher, pictures: Pictures, kept_as: str = "float16", chunk: int = 500):
+        if not pictures.augmentation.finite:
+            raise ParameterError("the teacher's answers can be kept only for crop and flip, which have finitely many "
+                                 f"views; got {pictures.augmentation}.")
+        one_of("kept_as", kept_as, KEPT_AS)
+        self.teacher, self.pictures, self.kept_as, self.chunk = teacher, pictures, kept_as, chunk
+        self.views, self.device = pictures.augmentation.views, pictures.device
+        self.asked, self.seconds = 0, 0.0  # pictures that have passed through the teacher, and how long that took
+        self.there = torch.zeros(len(pictures), self.views, dtype=torch.bool)
+        self._fresh = False
+        self.table: Tensor | None = None
+        if stored := cache.load("views", self.recipe):
+            self.there, self.table = stored["there"], stored["logits"].to(self.device)
+
+    @staticmethod
+    def bytes(images: int, views: int, classes: int, kept_as: str = "float16") -> int:
+        """Memory of all answers: CIFAR-100's 50,000 images in 162 views take 1.62 GB in fp16."""
+        return images * views * classes * KEPT_AS[one_of("kept_as", kept_as, KEPT_AS)].itemsize
+
+    @property
+    def recipe(self) -> dict:
+        """What decides the answers: the key under which they lie on disk."""
+        return {"teacher": self.teacher.digest, "pictures": self.pictures.fingerprint, "kept as": self.kept_as,
+                "device": self.device.type}
+
+    @property
+    def accuracy(self) -> float | None:
+        return self.teacher.accuracy
+
+    def prepare(self, index: Tensor, view: Tensor) -> None:
+        """Ask the teacher for those pictures of index (...) and view (...), on the CPU, that are not there yet."""
+        wanted = (index * self.views + view).flatten()
+        wanted = wanted[~self.there.view(-1)[wanted]].unique()
+        if not len(wanted):
+            return
+        start = time.perf_counter()
+        for part in wanted.split(self.chunk):
+            place = self._whole_chunk(part).to(self.device)
+            image, seen = place // self.views, place % self.views
+            found = self.teacher(image, seen, self.pictures.windows.take(image, seen))["logits"]
+            if self.table is None:
+                self.table = torch.zeros(self.there.numel(), found.shape[1], dtype=KEPT_AS[self.kept_as],
+                                         device=self.device)
+            self.table[place] = found.to(self.table.dtype)
+        self.there.view(-1)[wanted] = True
+        self.asked, self._fresh = self.asked + len(wanted), True
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        self.seconds += time.perf_counter() - start
+
+    def _whole_chunk(self, part: Tensor) -> Tensor:
+        """A compiled teacher is compiled for one shape: a short chunk repeats its last picture."""
+        missing = self.chunk - len(part) if self.teacher.switches.compiled else 0
+        return torch.cat([part, part[-1:].expand(missing)])
+
+    def __call__(self, index: Tensor, view: Tensor, pixels: Tensor | None = None, change=None) -> Outputs:
+        """The kept answers {"logits": (B, C)} to images `index` (B,) in `view` (B,), which `prepare` was told of."""
+        return {"logits": self.table.index_select(0, index * self.views + view).float()}
+
+    def keep(self) -> None:
+        """Put the answers on disk if there are new ones; the next `TeacherViews` of these begins with them."""
+        if self._fresh:
+            cache.keep("views", self.recipe, {"there": self.there, "logits": self.table})
+            self._fresh = False
+
+
+def affordable(teacher: Teacher, pictures: Pictures, classes: int, kept_as: str = "float16",
+               report: Callable[[str], None] = lambda line: None, free: int | None = None) -> Teacher | TeacherViews:
+    """The teacher with kept answers if these fit into half of the memory that is free, else the online teacher.
+
+    Says beforehand, in a sentence, what is kept and how much memory it takes, or why nothing is. free: bytes, asked
+    of the system if None; where the system does not say, the answers are kept.
+    """
+    free = free_memory(pictures.device) if free is None else free
+    needed = TeacherViews.bytes(len(pictures), pictures.augmentation.views, classes, kept_as)
+    what = (f"the teacher's answers to {len(pictures):,} images in {pictures.augmentation.views} views take "
+            f"{needed / 1e9:.2f} GB in {kept_as}")
+    if not pictures.augmentation.finite:
+        report("The teacher is asked at every step: mixtures and holes make a new picture each time.")
+    elif free is not None and needed > free / 2:
+        report(f"The teacher is asked at every step: {what}, more than half of the {free / 1e9:.2f} GB that are free.")
+    else:
+        report(f"Each picture passes through the teacher once: {what}.")
+        return TeacherViews(teacher, pictures, kept_as)
+    return teacher
