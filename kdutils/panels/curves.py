@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from kdutils.panels.chart import Chart
-from kdutils.plots.style import COLOURS, DASHES, translucent
+from kdutils.plots.style import COLOURS, DASHES, MARKERS, translucent
 from kdutils.results import Effect, interval
 
 PARTS = ("low", "high", "mean")
@@ -43,22 +43,27 @@ def clear_band(chart: Chart, uid: str) -> None:
     chart.clear(*(f"{uid} {part}" for part in PARTS))
 
 
-def add_answers(figure: go.Figure, kind: str, ring: str, col: int) -> None:
-    """Traces for gains with intervals: those like the present setting, the others hollow, a ring on the latest."""
-    for uid, colour, symbol, size in (("others", "other", "circle-open", 8), ("answers", kind, "circle", 9),
+def add_answers(figure: go.Figure, kind: str, ring: str, col: int, prefix: str = "", others: str = "other") -> None:
+    """Traces for gains with intervals: those like the present setting, the others hollow, a ring on the latest.
+
+    prefix: before the uids "others", "answers" and "latest", where several kinds of gain share a figure.
+    """
+    shape = MARKERS[kind]
+    for uid, colour, symbol, size in (("others", others, f"{shape}-open", 8), ("answers", kind, shape, 9),
                                       ("latest", ring, "circle-open", 16)):
-        figure.add_scatter(uid=f"{uid} interval", mode="lines", line={"color": COLOURS[colour], "width": 2}, x=[], y=[],
-                           showlegend=False, hoverinfo="skip", row=1, col=col)
-        figure.add_scatter(uid=uid, mode="markers", marker={"color": COLOURS[colour], "symbol": symbol, "size": size},
-                           x=[], y=[], showlegend=False, row=1, col=col)
+        figure.add_scatter(uid=f"{prefix}{uid} interval", mode="lines", line={"color": COLOURS[colour], "width": 2},
+                           x=[], y=[], showlegend=False, hoverinfo="skip", row=1, col=col)
+        figure.add_scatter(uid=f"{prefix}{uid}", mode="markers", x=[], y=[], showlegend=False, row=1, col=col,
+                           marker={"color": COLOURS[colour], "symbol": symbol, "size": size})
 
 
-def show_answers(chart: Chart, answers: Sequence[Answered], alike: Sequence[Answered], axis: str) -> None:
+def show_answers(chart: Chart, answers: Sequence[Answered], alike: Sequence[Answered], axis: str,
+                 prefix: str = "") -> None:
     """Draw all answers at their value of `axis`; `alike` are those of the present setting."""
     others = [answer for answer in answers if answer not in alike]
     for uid, chosen in (("answers", alike), ("others", others), ("latest", answers[-1:])):
         x = [getattr(answer, axis) for answer in chosen]
-        chart.set(uid, x=x, y=[answer.gain.mean for answer in chosen])
+        chart.set(f"{prefix}{uid}", x=x, y=[answer.gain.mean for answer in chosen])
         if uid != "latest":
             edges = [[answer.gain.low, answer.gain.high, math.nan] for answer in chosen]
-            chart.set(f"{uid} interval", x=np.repeat(x, 3), y=np.ravel(edges))
+            chart.set(f"{prefix}{uid} interval", x=np.repeat(x, 3), y=np.ravel(edges))
