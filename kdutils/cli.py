@@ -80,7 +80,7 @@ def data_list() -> None:
 
     for name, card in datasets.CARDS.items():
         there = "embedded" if card.embedded else "here" if datasets.available(name) else "not here"
-        size = "" if card.embedded else f", {card.download_mb:g} MB to fetch"
+        size = f", {card.download_mb:g} MB to fetch" if card.downloads else ", from its owners" if card.by_hand else ""
         click.echo(f"{name:<14} {there:<9} {card.title}, {card.examples:,} examples{size}, {card.licence}")
     click.echo(f"Folder: {datasets.root()}")
 

@@ -111,8 +111,7 @@ def data() -> Iterable[Check]:
         elif card.embedded:
             yield Check(f"data: {name}", "fail", "cannot be read", REINSTALL)
         else:
-            yield Check(f"data: {name}", "ok", f"optional, not in {datasets.root()}; "
-                                               f"to fetch {card.download_mb:g} MB: kdutils data get {name}")
+            yield Check(f"data: {name}", "ok", f"optional, not in {datasets.root()}; {card.how}")
 
 
 def cache() -> Check:

@@ -2,11 +2,13 @@
 
 from kdutils.datasets.base import Dataset, Split, take
 from kdutils.datasets.catalog import CARDS, Card, available, get, load, root
+from kdutils.datasets.celeba import celeba
 from kdutils.datasets.clicks import bayes_log_loss, clicks
+from kdutils.datasets.criteo import criteo
 from kdutils.datasets.groupings import GROUPINGS, Grouping, grouped
 from kdutils.datasets.table import Table
 from kdutils.datasets.transforms import label_noise, split, superclasses, transfer_set, without_class
 
 __all__ = ["CARDS", "GROUPINGS", "Card", "Dataset", "Grouping", "Split", "Table", "available", "bayes_log_loss",
-           "clicks", "get", "grouped", "label_noise", "load", "root", "split", "superclasses", "take", "transfer_set",
-           "without_class"]
+           "celeba", "clicks", "criteo", "get", "grouped", "label_noise", "load", "root", "split", "superclasses",
+           "take", "transfer_set", "without_class"]

@@ -9,10 +9,14 @@ from pathlib import Path
 import torch
 from sklearn.datasets import load_digits
 
-from kdutils.datasets import cifar, idx, svhn
+from kdutils.datasets import adult, cifar, idx, svhn
 from kdutils.datasets.base import Dataset
+from kdutils.datasets.celeba import LAYOUTS as CELEBA
+from kdutils.datasets.clicks import clicks
+from kdutils.datasets.criteo import LAYOUTS as CRITEO
 from kdutils.datasets.fetch import Download, fetch, unpack
 from kdutils.datasets.files import File, Layout, complaint
+from kdutils.datasets.table import Table
 from kdutils.errors import ParameterError, one_of
 
 
@@ -22,7 +26,7 @@ class Card:
 
     name, title; examples: how many; shape: of one of them, in words; licence; cite: whom to cite.
     layouts: the ways in which it may lie on the disk; the first is what `get` makes. downloads: where that comes from.
-    by_hand: for a set that is not ours to fetch, where its owners give it out. make: for one that needs no files.
+    by_hand: for a set that is not ours to fetch, what its reader must do. make: for one that needs no files.
     """
 
     name: str
@@ -34,7 +38,7 @@ class Card:
     layouts: tuple[Layout, ...] = ()
     downloads: tuple[Download, ...] = ()
     by_hand: str = ""
-    make: Callable[[], Dataset] | None = None
+    make: Callable[[], Dataset | Table] | None = None
 
     @property
     def embedded(self) -> bool:
@@ -45,6 +49,11 @@ class Card:
     def download_mb(self) -> float:
         """What `get` transfers, in MB."""
         return round(sum(download.file.bytes for download in self.downloads) / 1e6, 1)
+
+    @property
+    def how(self) -> str:
+        """How to come by it, as the middle of a sentence."""
+        return self.by_hand or f"fetch it ({self.download_mb:g} MB) with `kdutils data get {self.name}`"
 
 
 def _digits() -> Dataset:
@@ -60,6 +69,7 @@ def _packed(layouts: tuple[Layout, Layout], *mirrors: str) -> tuple[Download, ..
 
 
 _KRIZ = "https://www.cs.toronto.edu/~kriz/"
+_UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases/"
 _HOUSE_NUMBERS = "http://ufldl.stanford.edu/housenumbers/"
 
 CARDS = {card.name: card for card in (
@@ -83,6 +93,21 @@ CARDS = {card.name: card for card in (
     Card("svhn", "Street View House Numbers, cropped digits", 99_289, "32x32 colour, 10 classes",
          "for non-commercial use only", "Netzer, Wang, Coates, Bissacco, Wu and Ng 2011", svhn.LAYOUTS,
          tuple(Download(file, (_HOUSE_NUMBERS + file.path,)) for file in svhn.LAYOUTS[0].files)),
+    Card("celeba", "CelebA faces with forty attributes", 202_599, "178x218 colour, scaled to 32x32; 2 classes",
+         "for non-commercial research only", "Liu, Luo, Wang and Tang 2015, Deep Learning Face Attributes in the Wild",
+         CELEBA, by_hand="fetch img_align_celeba, list_attr_celeba.txt and list_eval_partition.txt from its "
+         "owners (mmlab.ie.cuhk.edu.hk/projects/CelebA.html) and put them into its folder celeba"),
+    Card("adult", "UCI Adult: does a person earn more than 50,000 dollars a year?", 48_842,
+         "6 numbers and 8 categories, 2 classes", "CC BY 4.0",
+         "Becker and Kohavi 1996, UCI Machine Learning Repository, doi 10.24432/C5XW20", adult.LAYOUTS,
+         tuple(Download(file, (_UCI + file.path,)) for file in adult.LAYOUTS[0].files)),
+    Card("criteo", "Criteo display advertising: was an impression clicked?", 45_840_617,
+         "13 counts and 26 categories, the first 100,000 rows; 2 classes", "Criteo's own terms, for research",
+         "Criteo Labs 2014, Display Advertising Challenge", CRITEO,
+         by_hand="accept its owners' terms (ailab.criteo.com), fetch train.txt and put it into its folder criteo"),
+    Card("clicks", "Simulated clicks on advertisements, with hidden user segments", 20_000,
+         "5 numbers and 5 categories, 2 classes; any number of rows", "MIT, as this course", "synthetic: made by this "
+         "course from the equations in kdutils/datasets/clicks.py", make=clicks),
 )}
 
 
@@ -100,7 +125,7 @@ def available(name: str) -> bool:
     return card.embedded or any(layout.fits(root()) for layout in card.layouts)
 
 
-def load(name: str = "digits", device: str | torch.device = "cpu") -> Dataset:
+def load(name: str = "digits", device: str | torch.device = "cpu") -> Dataset | Table:
     """The data set of this name, whole, on `device`, its files compared with their published checksums.
 
     Never downloads: absent data say what to run, and files that are not what their name says are named. CIFAR-100
@@ -119,14 +144,16 @@ def get(name: str) -> Path:
     if card.embedded:
         return folder
     if card.by_hand:
-        raise ParameterError(card.by_hand.format(root=folder))
-    layout, known = card.layouts[0], _known()
-    if layout.present(folder):
-        wrong = [text for file in layout.present(folder) if (text := complaint(file, folder, known))]
-        if wrong:
-            raise ParameterError(f"{wrong[0]}; delete it and run the command again.")
+        raise ParameterError(f"The data set {name} is not ours to hand out: {card.by_hand} in {folder}.")
+    known = _known()
+    for layout in card.layouts:
         if layout.fits(folder):
+            _complain(card, layout, folder)
             return folder
+    layout = card.layouts[0]
+    for file in layout.present(folder):
+        if wrong := complaint(file, folder, known):
+            raise ParameterError(f"{wrong}; delete it and run the command again.")
     try:
         for download in card.downloads:
             already = (folder / download.file.path).exists()
@@ -148,26 +175,23 @@ def _known() -> list[tuple[str, File]]:
 
 
 @cache
-def _load_from(name: str, folder: Path) -> Dataset:
+def _load_from(name: str, folder: Path) -> Dataset | Table:
     card = CARDS[name]
     if card.make:
         return card.make()
     for layout in card.layouts:
         if layout.fits(folder):
-            _complain(name, layout, folder)
+            _complain(card, layout, folder)
             return layout.read([folder / file.path for file in layout.files])
     nearest = max(card.layouts, key=lambda layout: len(layout.present(folder)))
     if nearest.present(folder):
-        _complain(name, nearest, folder)
-    elsewhere = "or set KDUTILS_DATA to where it lies"
-    raise ParameterError(f"The data set {name} is not in {folder}; " + (
-        f"{card.by_hand.format(root=folder)[:-1]}, {elsewhere}." if card.by_hand else
-        f"fetch it ({card.download_mb:g} MB) with `kdutils data get {name}`, {elsewhere}."))
+        _complain(card, nearest, folder)
+    raise ParameterError(f"The data set {name} is not in {folder}; {card.how}, or set KDUTILS_DATA to where it lies.")
 
 
-def _complain(name: str, layout: Layout, folder: Path) -> None:
+def _complain(card: Card, layout: Layout, folder: Path) -> None:
     """Raise what is wrong with the first wrong file of a layout."""
     for file in layout.files:
         if wrong := complaint(file, folder, _known()):
-            mend = "fetch the data set again" if wrong.endswith("missing") else "delete it and fetch the data set again"
-            raise ParameterError(f"The files of {name} are damaged: {wrong}; {mend} with `kdutils data get {name}`.")
+            mend = card.how if wrong.endswith("is missing") else f"delete it, then {card.how}"
+            raise ParameterError(f"The data set {card.name} is not whole: {wrong}; {mend}.")

@@ -81,7 +81,7 @@ def complaint(file: File, root: Path, known: Iterable[tuple[str, File]] = ()) ->
             return f"{path} is another file under this name: {Path(other.path).name} of {owner}"
     with path.open("rb") as content:
         start = content.read(64)
-    if start[:2] == b"\x1f\x8b" and not file.path.endswith("gz"):
+    if start[:2] == b"\x1f\x8b" and not file.path.removesuffix(".part").endswith("gz"):
         return f"{path} is still packed (gzip)"
     if start.lstrip()[:1] == b"<":
         return f"{path} is a web page, not data"
