@@ -57,7 +57,7 @@ from kdutils import cache, claims, datasets, errors, metrics, networks, objectiv
 from kdutils.experiments import common, dark_knowledge, start_here, tolerant_teachers
 assert threading.active_count() == threads, threading.enumerate()
 assert not torch.cuda.is_initialized()
-assert "torchvision" not in sys.modules, "half a second that only downloads need"
+assert "torchvision" not in sys.modules, "half a second that only the pictures of CelebA need"
 rng = torch.get_rng_state()
 results = start_here.run(start_here.StartHere(seeds=2, transfer=20, steps=3))
 assert len(results.table) and torch.equal(torch.get_rng_state(), rng)
