@@ -3,6 +3,7 @@
 from kdutils.course.checks import (  # noqa: F401  each adds its exercises to CHECKS
     dark_knowledge,
     start_here,
+    subclass_distillation,
     tolerant_teachers,
 )
 from kdutils.course.checks.base import CHECKS, Feedback, Wrong, check, exercise
