@@ -8,6 +8,7 @@ and the switches that make it fast. With all switches off it is the plain refere
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -300,7 +301,7 @@ class Recorded(Step):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.stream, self.graph, self.done, self.row, self.values = torch.cuda.Stream(), None, 0, None, None
+        self.stream, self.replay, self.done, self.row, self.values = torch.cuda.Stream(), None, 0, None, None
 
     def rate(self, lr: float) -> Tensor:
         self.lr = torch.tensor(lr, device=self.task.pictures.device)
@@ -313,24 +314,33 @@ class Recorded(Step):
         for name, value in row.items():
             self.row[name].copy_(value)
         if values is not self.values:
-            self.values, self.graph = values, None
+            self.values, self.replay = values, None
         self.done += 1
         if self.done < self.first:  # real steps, on the stream on which the recording will be made
-            self.stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(self.stream):
+            with aside(self.stream):
                 self.work(self.row, values)
-            torch.cuda.current_stream().wait_stream(self.stream)
             return
-        if self.graph is None:
-            self.record()
-        self.graph.replay()
+        if self.replay is None:  # recording computes nothing: this step is the first replay
+            self.optimizer.zero_grad(set_to_none=True)
+            self.replay = recorded(lambda: self.work(self.row, self.values), self.stream)
+        self.replay()
 
-    def record(self) -> None:
-        """Recording computes nothing: the step itself is the first replay."""
-        self.optimizer.zero_grad(set_to_none=True)
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph, stream=self.stream):
-            self.work(self.row, self.values)
+
+@contextmanager
+def aside(stream: torch.cuda.Stream) -> Iterator[None]:
+    """Work on another stream, in turn with the present one."""
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        yield
+    torch.cuda.current_stream().wait_stream(stream)
+
+
+def recorded(work: Callable[[], None], stream: torch.cuda.Stream) -> Callable[[], None]:
+    """What replays `work` on the GPU."""
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=stream):
+        work()
+    return graph.replay
 
 
 def mixing(augmentation: Augmentation, row: Row) -> Callable[[Tensor], Tensor]:
