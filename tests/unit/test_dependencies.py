@@ -74,7 +74,7 @@ def test_the_makefile_installs_the_same_extras_and_installs_again_when_a_list_ch
 
 def test_what_is_imported_is_declared():
     """kdutils imports no package that only happens to be installed because something else wants it."""
-    wanted = [Requirement(line) for line in PROJECT["dependencies"] + EXTRAS["notebooks"]]
+    wanted = [Requirement(line) for line in PROJECT["dependencies"] + EXTRAS["notebooks"] + EXTRAS["cluster"]]
     declared = {IMPORT_NAMES.get(requirement.name, requirement.name).replace("-", "_") for requirement in wanted}
     # Parts of ipykernel, papermill, jupyterlab and ipywidgets in all but name.
     brought_by_design = {"IPython", "nbclient", "jupyter_core", "traitlets", "kdutils"}
@@ -84,8 +84,9 @@ def test_what_is_imported_is_declared():
 
 
 def test_the_core_imports_core_dependencies_only():
-    """What lies below the line of the design must run on a bare GPU machine, without the notebook packages."""
-    notebooks = {IMPORT_NAMES.get(Requirement(line).name, Requirement(line).name) for line in EXTRAS["notebooks"]}
+    """What lies below the line of the design must run on a bare GPU machine, without the notebook packages and Dask."""
+    notebooks = {IMPORT_NAMES.get(Requirement(line).name, Requirement(line).name)
+                 for line in EXTRAS["notebooks"] + EXTRAS["cluster"]}
     for name in ("errors", "seeds", "cache", "networks", "metrics", "results", "claims", "datasets", "objectives",
                  "training", "experiments"):
         paths = (ROOT / "kdutils" / name).rglob("*.py") if (ROOT / "kdutils" / name).is_dir() else [
