@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
+from scipy.stats import rankdata
 from torch import Tensor
 
 from kdutils.errors import ParameterError, between, whole
@@ -26,6 +27,20 @@ def nll(logits: Tensor, labels: Tensor, temperature: float | Tensor = 1.0) -> Te
     """Mean negative log-likelihood of the labels, in nats."""
     index = labels.expand(logits.shape[:-1])[..., None]
     return -log_softmax(logits, temperature).gather(-1, index).squeeze(-1).mean(-1)
+
+
+def auc(logits: Tensor, labels: Tensor) -> Tensor:
+    """Probability that a random example of class 1 is scored above one of class 0, ties half: (..., N, 2) -> (...,).
+
+    The area under the ROC curve, 0..1, from the ranks of the scores (SciPy's midranks); float64. NaN where the labels
+    (N,) or (..., N) have one class only.
+    """
+    score = (logits[..., 1] - logits[..., 0]).cpu().numpy()
+    one = labels.expand(score.shape).cpu().numpy() == 1
+    ones, all_of_them = one.sum(-1), score.shape[-1]
+    ranks = np.where(one, rankdata(score, axis=-1), 0).sum(-1) - ones * (ones + 1) / 2
+    pairs = np.asarray(ones * (all_of_them - ones), float)
+    return torch.from_numpy(np.divide(ranks, pairs, out=np.full_like(pairs, np.nan), where=pairs > 0))
 
 
 def ece(logits: Tensor, labels: Tensor, bins: int = 15) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kdutils import cache, metrics
-from kdutils.datasets import Dataset, load, split, take, transfer_set
+from kdutils.datasets import Dataset, Table, load, split, take, transfer_set
 from kdutils.errors import whole
 from kdutils.networks import MLP, Population, Specification
 from kdutils.objectives import distillation, hard_labels
@@ -39,12 +39,16 @@ def distilled(temperature: float, teacher: int = 0) -> Setting:
 
 @dataclass(frozen=True, eq=False)
 class Lab:
-    """A data set with a split per seed: pool (S, P) and test (S, Q) indices."""
+    """A data set with a split per seed: pool (S, P) and test (S, Q) indices.
 
-    data: Dataset
+    own: (S, n), the rows of each seed, where seeds have data of their own that lie one after the other in `data`.
+    """
+
+    data: Dataset | Table
     seeds: tuple[int, ...]
     pool: Tensor
     test: Tensor
+    own: Tensor | None = None
 
     @classmethod
     def open(cls, name: str = "digits", seeds: int = 12, seed: int = 0, device: str = "cpu") -> "Lab":

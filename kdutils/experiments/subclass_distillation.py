@@ -23,6 +23,7 @@ from kdutils import seeds as streams
 from kdutils.datasets import grouped, take
 from kdutils.errors import ParameterError, at_least, between, positive, whole
 from kdutils.experiments.common import Lab, collected, digest
+from kdutils.experiments.subclass_clicks import click_lab
 from kdutils.networks import MLP, Population
 from kdutils.objectives import (
     class_logits,
@@ -47,7 +48,8 @@ class SubclassDistillation:
     paper's loss, entropy_betas for the entropy form, sizes: other s at beta and t_aux. transfer_sizes: images of part
     "few" for students with `width` hidden units, and at `narrow_images` for `narrow` ones. temperature, alpha: of all
     distilled students. hint: weight of the penultimate layer. speed_images, speed_every: of part "speed", whose
-    students learn for `student_steps` at a constant rate."""
+    students learn for `student_steps` at a constant rate. click_...: of part "clicks", whose teachers see as many rows
+    of a log as the largest of click_rows says, their students as many as each says, with `width` hidden units."""
 
     seeds: int = 12
     data: str = "digits-2x5"
@@ -70,25 +72,39 @@ class SubclassDistillation:
     speed_every: int = 20
     teacher_steps: int = 300
     student_steps: int = 400
+    click_rows: tuple[int, ...] = (2000, 8000)
+    click_subclasses: tuple[int, ...] = (2, 3, 5)
+    click_beta: float = 0.03
+    click_t_aux: float = 0.1
+    click_temperature: float = 2.0
+    click_two_class_temperature: float = 4.0
+    click_teacher_steps: int = 500
+    click_steps: int = 300
     seed: int = 0
     device: str = "cpu"
 
     def __post_init__(self):
-        for name in ("seeds", "width", "narrow", "teacher_steps", "student_steps", "speed_every"):
+        for name in ("seeds", "width", "narrow", "teacher_steps", "student_steps", "speed_every", "click_teacher_steps",
+                     "click_steps"):
             whole(name.replace("_", " "), getattr(self, name), 1)
-        for size in (self.subclasses, *self.sizes):
+        for size in (self.subclasses, *self.sizes, *self.click_subclasses):
             whole("subclasses of a class", size, 1, 20)
-        for beta in (self.beta, self.entropy_beta, self.hint, *self.betas, *self.entropy_betas):
+        for beta in (self.beta, self.entropy_beta, self.hint, self.click_beta, *self.betas, *self.entropy_betas):
             at_least("beta", beta, 0)
-        for t_aux in (self.t_aux, *self.t_auxs):
+        for t_aux in (self.t_aux, self.click_t_aux, *self.t_auxs):
             positive("t_aux", t_aux)
-        positive("temperature", self.temperature)
+        for temperature in (self.temperature, self.click_temperature, self.click_two_class_temperature):
+            positive("temperature", temperature)
+        for rows in self.click_rows:
+            whole("click rows", rows, 2)
         between("alpha", self.alpha, 0, 1)
 
 
 DEFAULT = SubclassDistillation()
 # Every setting of the default, so that every claim is measured, if badly: few seeds and steps.
-SMOKE = SubclassDistillation(seeds=2, teacher_steps=40, student_steps=40, sizes=(2, 10))
+SMOKE = SubclassDistillation(seeds=2, teacher_steps=40, student_steps=40, sizes=(2, 10), click_teacher_steps=40,
+                             click_steps=40)
+CLICKS_HELD_OUT = 4000
 
 
 @dataclass(frozen=True)
@@ -127,13 +143,14 @@ RACERS = ("hard labels", "two-class", "hard labels, larger head", "subclass", "o
 def run(params: SubclassDistillation, report: Callable[[str], None] = lambda line: None) -> Results:
     """A row per run and part. Columns that say which run it was, None where they do not apply:
 
-    part         "discovery", "few" or "speed"
+    part         "discovery", "few", "speed", "clicks" or "click teachers"
     method       in "discovery": "contrastive", "entropy", "no auxiliary loss" (beta 0), "k-means" (of the pixels of
                  each class), "oracle" and "two-class" (teachers told the hidden classes, or nothing); else an arm
-    beta, t_aux, s (subclasses per class), transfer (images), width (hidden units of a student), step, seed
+    beta, t_aux, s (subclasses per class), transfer (examples), width (hidden units of a student), step, seed
 
-    What was measured: accuracy (superclasses, by logsumexp; percent); of discoveries also hungarian, purity, nmi and
-    ari (each times 100) and used: the subclasses that are largest for at least 1% of the test images.
+    What was measured: accuracy (superclasses, by logsumexp; percent); of teachers also hungarian, purity, nmi and ari
+    (each times 100) and used: the subclasses that are largest for at least 1% of the test images; of clicks log_loss
+    (nats) and auc (percent). In "click teachers" method "Bayes" has the log-loss of the true probabilities.
     """
     start = time.perf_counter()
     lab = Lab.of(grouped(params.data, params.device), params.seeds, params.seed)
@@ -180,6 +197,27 @@ def choose(params: SubclassDistillation = DEFAULT, seeds: int = 12, seed: int = 
     return pd.DataFrame(rows).groupby("method")["accuracy"].agg(["mean", "sem"]).sort_values("mean", ascending=False)
 
 
+def choose_clicks(params: SubclassDistillation = DEFAULT, seeds: int = 8, seed: int = 1000) -> pd.DataFrame:
+    """How click_beta, click_t_aux and the two click temperatures were chosen: students' log-loss (nats) at the end.
+
+    Worlds of seeds that the experiment never uses; the larger s, the fewer rows. A row per method, beta, T_aux and
+    temperature, best first.
+    """
+    lab = click_lab(seeds, seed, max(params.click_rows), CLICKS_HELD_OUT, params.device)
+    recipe, s = Recipe(params.click_teacher_steps, batch=128, lr=5e-3), max(params.click_subclasses)
+    values = [(0.03, 0.1), (0.03, 0.3), (0.03, 1.0), (0.1, 0.1), (0.1, 0.5), (0.1, 1.0)]
+    told = {str(value): {"logits": logits} for value, logits in zip(
+        values, divided(lab, lab.pool, (s,) * lab.data.n_classes, values, recipe=recipe), strict=True)}
+    told["two-class"] = {"logits": told_classes(lab, lab.pool, lab.data.labels, lab.data.n_classes, recipe)[0]}
+    arms = [Arm("two-class", "two-class", "classes", "classes")] + [Arm(str(value), str(value)) for value in values]
+    rows = [row for temperature in (1.0, 2.0, 4.0)
+            for arm, _, logits in race(lab, told, arms, lab.pool[:, :min(params.click_rows)], params.width,
+                                       replace(params, subclasses=s, temperature=temperature),
+                                       Recipe(params.click_steps, lr=3e-3, schedule="constant"))
+            for row in _clicked(lab, arm, logits, temperature=temperature)]
+    return pd.DataFrame(rows).groupby(["method", "temperature"])[["log_loss", "auc"]].mean().sort_values("log_loss")
+
+
 def _groups(lab: Lab, params: SubclassDistillation, report) -> Iterator[list[dict]]:
     report(f"{params.seeds} teachers for each beta and T_aux, {params.subclasses} subclasses per class")
     yield _contrastive_rows(lab, params)
@@ -194,6 +232,8 @@ def _groups(lab: Lab, params: SubclassDistillation, report) -> Iterator[list[dic
     for n in params.speed_images:
         report(f"how fast students learn on {n} images")
         yield _speed_rows(lab, told, n, params)
+    report(f"clicks of {params.seeds} worlds: teachers, then students on {', '.join(map(str, params.click_rows))} rows")
+    yield from _click_rows(params)
 
 
 # ---- teachers ------------------------------------------------------------------------------------------------------
@@ -270,7 +310,10 @@ def hidden_blocks(lab: Lab) -> tuple[Tensor, tuple[int, ...]]:
 
 def _taught(lab: Lab, train: Tensor, outputs: int, objective, knobs: Knobs, labels: Tensor, recipe: Recipe | None,
             told: Mapping) -> tuple[Tensor, Tensor]:
-    """Logits and last hidden layer (M, N, .) of M teachers trained with this objective; M is a multiple of S."""
+    """Logits and last hidden layer (M, N, .) of M = A * S teachers trained with this objective.
+
+    Where each seed has data of its own, (A, N, .): the answers of its own teacher to each row.
+    """
     recipe = recipe or _teacher_recipe(DEFAULT)
     spec = MLP(lab.data.inputs[0].numel(), TEACHER_WIDTHS, outputs)
     made_of = {"data": lab.data.fingerprint, "network": asdict(spec), "recipe": asdict(recipe), "seeds": lab.seeds,
@@ -284,9 +327,12 @@ def _taught(lab: Lab, train: Tensor, outputs: int, objective, knobs: Knobs, labe
         task = Task(lab.data.inputs, members, train.repeat(arms, 1), own)
         for _ in steps(population, task, objective, knobs, recipe, every=recipe.steps):
             pass
+        inputs = lab.data.inputs if lab.own is None else take(lab.data.inputs, lab.own).repeat(arms, 1, 1, 1, 1)
         with torch.no_grad():
-            outputs = population.features(lab.data.inputs)
-        return {"logits": outputs["logits"], "hidden": outputs[f"hidden{len(TEACHER_WIDTHS)}"]}
+            outputs = population.features(inputs)
+        named = {"logits": outputs["logits"], "hidden": outputs[f"hidden{len(TEACHER_WIDTHS)}"]}
+        return named if lab.own is None else {name: value.reshape(arms, len(lab.data), -1)
+                                              for name, value in named.items()}
 
     made = cache.load_or_make("subclass-teachers", made_of, make, device=str(train.device))
     return made["logits"], made["hidden"]
@@ -342,7 +388,8 @@ def fields(lab: Lab, told: Mapping[str, Mapping[str, Tensor]], arms: Sequence[Ar
             message["logits"] = _stack(told, group, "logits", lab, sizes if first.message == "outputs" else None)
         own = lab.seeds * len(group)
         population = Population(MLP(lab.data.inputs[0].numel(), (width,), outputs), own, train.device)
-        task = Task(lab.data.inputs, lab.data.labels, train.repeat(len(group), 1), own, message)
+        task = Task(lab.data.inputs, lab.data.labels, train.repeat(len(group), 1), own, message,
+                    _whose(len(next(iter(message.values()))), len(group), len(lab.seeds), train.device))
         knobs = Knobs(
             alpha=[0.0 if arm.teacher is None else params.alpha for arm in group for _ in lab.seeds],
             temperature=[1.0 if arm.pseudo else params.temperature for arm in group for _ in lab.seeds],
@@ -411,9 +458,15 @@ def _stack(told, group: Sequence[Arm], what: str, lab: Lab, sizes: Sequence[int]
         classes = lab.data.n_classes
         messages = [m if m is None or m.shape[-1] == classes else
                     class_logits(m, (m.shape[-1] // classes,) * classes) for m in messages]
-    width = sum(sizes) if sizes else lab.data.n_classes
-    unheard = torch.zeros(len(lab.seeds), len(lab.data), width, device=lab.pool.device)
+    width, heard = sum(sizes) if sizes else lab.data.n_classes, [m for m in messages if m is not None]
+    unheard = torch.zeros(len(heard[0]) if heard else 1, len(lab.data), width, device=lab.pool.device)
     return torch.cat([unheard if m is None else m for m in messages])
+
+
+def _whose(messages: int, arms: int, seeds: int, device) -> Tensor:
+    """Which message each student hears (arms * seeds,): of an arm there is one for each seed, or one for all seeds."""
+    each = messages // arms
+    return (each * torch.arange(arms, device=device)[:, None] + torch.arange(seeds, device=device) % each).flatten()
 
 
 # ---- rows ----------------------------------------------------------------------------------------------------------
@@ -454,15 +507,15 @@ def _reference_rows(lab: Lab, told) -> list[dict]:
             + _discovered(lab, told["two-class"]["logits"], (1,) * lab.data.n_classes, method="two-class", s=1))
 
 
-def _discovered(lab: Lab, logits: Tensor, sizes: Sequence[int], **kind) -> list[dict]:
+def _discovered(lab: Lab, logits: Tensor, sizes: Sequence[int], part: str = "discovery", **kind) -> list[dict]:
     """A row per seed for teachers with logits (S, N, K): accuracy on classes, agreement with the hidden classes."""
     rows = []
-    for seed, test, one in zip(lab.seeds, lab.test, logits, strict=True):
+    for seed, test, one in zip(lab.seeds, lab.test, logits.expand(len(lab.seeds), -1, -1), strict=True):
         z = one[test]
         found = z.argmax(-1)
         agreed = {name: 100 * value for name, value in metrics.agreement(found, lab.data.hidden[test]).items()}
         accuracy = 100 * metrics.accuracy(class_logits(z, sizes), lab.data.labels[test])
-        rows.append({"part": "discovery", **kind, "transfer": lab.pool.shape[1], "seed": seed,
+        rows.append({"part": part, **kind, "transfer": lab.pool.shape[1], "seed": seed,
                      "accuracy": float(accuracy), **agreed, "used": metrics.classes_used(found)})
     return rows
 
@@ -489,3 +542,59 @@ def _student_rows(lab: Lab, arm: Arm, logits: Tensor, **same) -> list[dict]:
     accuracy = 100 * metrics.accuracy(logits, lab.data.labels[lab.test])
     return [{**same, "method": arm.name, "seed": seed, "accuracy": value}
             for seed, value in zip(lab.seeds, accuracy.tolist(), strict=True)]
+
+
+def _click_rows(params: SubclassDistillation) -> Iterator[list[dict]]:
+    """Parts "click teachers" and "clicks": a constant rate, as in part "speed"."""
+    lab = click_lab(params.seeds, params.seed, max(params.click_rows), CLICKS_HELD_OUT, params.device)
+    recipe, classes, rows = Recipe(params.click_teacher_steps, batch=128, lr=5e-3), lab.data.n_classes, []
+    enough_of_each(lab.data.labels[lab.pool], classes, max(params.click_subclasses))
+    truth, inside = hidden_blocks(lab)
+    heads = {"two-class": (1,) * classes, "oracle": inside}
+    told = {"two-class": told_classes(lab, lab.pool, lab.data.labels, classes, recipe)[0],
+            "oracle": told_classes(lab, lab.pool, truth, sum(inside), recipe)[0]}
+    for s in params.click_subclasses:
+        heads[f"subclass {s}"] = (s,) * classes
+        told[f"subclass {s}"] = divided(lab, lab.pool, (s,) * classes, [(params.click_beta, params.click_t_aux)],
+                                        recipe=recipe)[0]
+    for name, logits in told.items():
+        method, s = name.split()[0], heads[name][0] if name.startswith("subclass") else None
+        test = logits.expand(len(lab.seeds), -1, -1).gather(1, lab.test[..., None].expand(-1, -1, logits.shape[-1]))
+        rows += [row | measured for row, measured in zip(
+            _discovered(lab, logits, heads[name], "click teachers", method=method, s=s),
+            _measured(lab, class_logits(test, heads[name])), strict=True)]
+    p = lab.data.probability[lab.test]
+    best = -(p.xlogy(p) + (1 - p).xlogy(1 - p)).mean(-1)
+    yield rows + [{"part": "click teachers", "method": "Bayes", "seed": seed, "log_loss": value}
+                  for seed, value in zip(lab.seeds, best.tolist(), strict=True)]
+    messages = {name: {"logits": logits} for name, logits in told.items()}
+    for n in params.click_rows:
+        yield [row for terms, arms in _click_races(params)
+               for arm, step, logits in race(lab, messages, arms, lab.pool[:, :n], params.width, terms,
+                                             Recipe(params.click_steps, lr=3e-3, schedule="constant"),
+                                             params.speed_every)
+               for row in _clicked(lab, arm, logits, transfer=n, step=step,
+                                   s=terms.subclasses if arm.head == "subclasses" else None)]
+
+
+def _click_races(params: SubclassDistillation) -> Iterator[tuple[SubclassDistillation, list[Arm]]]:
+    """What is said to the students of each race, and its arms."""
+    yield replace(params, temperature=params.click_two_class_temperature), [arm for arm in ARMS if arm.name in (
+        "hard labels", "two-class")]
+    for s in params.click_subclasses:
+        yield replace(params, subclasses=s, temperature=params.click_temperature), [
+            Arm("subclass", f"subclass {s}"), Arm("hard labels, larger head")]
+    yield replace(params, temperature=params.click_temperature), [arm for arm in ARMS if arm.name == "oracle"]
+
+
+def _clicked(lab: Lab, arm: Arm, logits: Tensor, **same) -> list[dict]:
+    return [{"part": "clicks", "method": arm.name, **same, **measured} for measured in _measured(lab, logits)]
+
+
+def _measured(lab: Lab, logits: Tensor) -> list[dict]:
+    """Log-loss (nats) and AUC (percent) of class logits (S, Q, 2) for each seed."""
+    labels = lab.data.labels[lab.test]
+    losses = [float(metrics.nll(z, y)) for z, y in zip(logits, labels, strict=True)]
+    areas = (100 * metrics.auc(logits, labels)).tolist()
+    return [{"seed": seed, "log_loss": loss, "auc": area}
+            for seed, loss, area in zip(lab.seeds, losses, areas, strict=True)]

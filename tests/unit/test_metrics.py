@@ -54,6 +54,18 @@ def test_recall_of_a_class_that_does_not_occur_is_not_a_number():
     assert metrics.recall(logits, labels.clamp(max=4), 5).isnan().all()
 
 
+def test_auc_equals_scikit_learns_also_with_ties():
+    logits, _ = example(classes=2)
+    logits = (2 * logits).round() / 2  # many ties, for which a plain sort gives an order of its own
+    own = torch.stack([logits[m].argmax(-1) ^ (torch.arange(200) % 3 == 0) for m in range(3)])
+    for truth in (own[0], own):
+        expected = [reference.roc_auc_score(truth.expand(3, 200)[m], logits[m, :, 1] - logits[m, :, 0])
+                    for m in range(3)]
+        assert metrics.auc(logits, truth).tolist() == pytest.approx(expected)
+    assert metrics.auc(logits[0], own[0]).shape == ()
+    assert metrics.auc(logits, torch.zeros(200, dtype=torch.int64)).isnan().all()
+
+
 def test_ece_by_hand():
     # Of two bins, the upper holds confidences 0.9 (right) and 0.8 (wrong), the lower 0.4 (right).
     p = torch.tensor([[0.9, 0.05, 0.05], [0.1, 0.8, 0.1], [0.4, 0.3, 0.3]], dtype=torch.float64)
