@@ -21,7 +21,8 @@ from kdutils.datasets import Dataset
 from kdutils.datasets.augment import Augmentation, Normalisation, Windows
 from kdutils.errors import ParameterError, one_of
 from kdutils.networks import Outputs
-from kdutils.training.switches import PLAIN, Switches, free_memory
+from kdutils.training.memory import free_memory
+from kdutils.training.switches import PLAIN, Switches
 
 KEPT_AS = {"float16": torch.float16, "float32": torch.float32}
 
@@ -179,20 +180,21 @@ class TeacherViews:
 
 
 def affordable(teacher: Teacher, pictures: Pictures, classes: int, kept_as: str = "float16",
-               report: Callable[[str], None] = lambda line: None, free: int | None = None) -> Teacher | TeacherViews:
-    """The teacher with kept answers if these fit into half of the memory that is free, else the online teacher.
+               report: Callable[[str], None] = lambda line: None, room: int | None = None) -> Teacher | TeacherViews:
+    """The teacher with kept answers if there is room for them, else the online teacher.
 
-    Says beforehand, in a sentence, what is kept and how much memory it takes, or why nothing is. free: bytes, asked
-    of the system if None; where the system does not say, the answers are kept.
+    Says beforehand, in a sentence, what is kept and how much memory it takes, or why nothing is. room: bytes, half of
+    what is free if None; where the system does not say how much that is, the answers are kept.
     """
-    free = free_memory(pictures.device) if free is None else free
+    if room is None and (free := free_memory(pictures.device)) is not None:
+        room = free // 2
     needed = TeacherViews.bytes(len(pictures), pictures.augmentation.views, classes, kept_as)
     what = (f"the teacher's answers to {len(pictures):,} images in {pictures.augmentation.views} views take "
             f"{needed / 1e9:.2f} GB in {kept_as}")
     if not pictures.augmentation.finite:
         report("The teacher is asked at every step: mixtures and holes make a new picture each time.")
-    elif free is not None and needed > free / 2:
-        report(f"The teacher is asked at every step: {what}, more than half of the {free / 1e9:.2f} GB that are free.")
+    elif room is not None and needed > room:
+        report(f"The teacher is asked at every step: {what}, and there is room for {room / 1e9:.2f} GB.")
     else:
         report(f"Each picture passes through the teacher once: {what}.")
         return TeacherViews(teacher, pictures, kept_as)

@@ -28,7 +28,8 @@ from kdutils.training import (
     images,
 )
 from kdutils.training.images import SCHEDULES, prepared
-from kdutils.training.switches import CHOICES, chosen, fast, free_memory
+from kdutils.training.memory import free_memory
+from kdutils.training.switches import CHOICES, chosen, fast
 from kdutils.training.views import affordable
 
 SIDE, N, CLASSES = 8, 60, 5
@@ -266,10 +267,10 @@ def test_memory_is_said_beforehand_and_decides():
     pictures, said = made_pictures(), []
     teacher = made_teacher(pictures)
     needed = TeacherViews.bytes(N, 18, CLASSES)
-    kept = affordable(teacher, pictures, CLASSES, report=said.append, free=2 * needed)
+    kept = affordable(teacher, pictures, CLASSES, report=said.append, room=needed)
     assert isinstance(kept, TeacherViews) and "once" in said[-1] and "0.00 GB" in said[-1]
-    assert affordable(teacher, pictures, CLASSES, report=said.append, free=2 * needed - 1) is teacher
-    assert "at every step" in said[-1] and said[-1].endswith("free.")
+    assert affordable(teacher, pictures, CLASSES, report=said.append, room=needed - 1) is teacher
+    assert "at every step" in said[-1] and said[-1].endswith("0.00 GB.")
     assert affordable(teacher, made_pictures(cutmix=1.0), CLASSES, report=said.append) is teacher
     assert isinstance(affordable(teacher, pictures, CLASSES), TeacherViews)
     trained(pictures, kept)
