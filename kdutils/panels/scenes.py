@@ -16,6 +16,7 @@ from kdutils import seeds as streams
 from kdutils.datasets import grouped
 from kdutils.errors import one_of, whole
 from kdutils.experiments.common import Lab
+from kdutils.experiments.subclass_distillation import TEACHER_WIDTHS
 from kdutils.networks import MLP
 
 MAP = Path(__file__).with_name("digits_map.npy")
@@ -28,7 +29,8 @@ class Scene:
 
     inputs: float (N, c, h, w). labels: int64 (N,), the class. hidden: int64 (N,), the kind. pool (S, P) and test
     (S, Q): indices, a row per seed. places: float (N, 2). classes, kinds: their names. kind: what a kind is called.
-    told: what teachers are told. source: where the map comes from, in a sentence. layers: hidden widths of a teacher.
+    told: what teachers are told. source: where the map comes from, in a sentence. layers: hidden widths of a teacher,
+    lr: its learning rate.
     """
 
     inputs: Tensor
@@ -43,6 +45,7 @@ class Scene:
     told: str
     source: str
     layers: tuple[int, ...]
+    lr: float
 
     def network(self, subclasses: int) -> MLP:
         """A teacher with so many subclasses in each class."""
@@ -55,7 +58,8 @@ def digits(seeds: Sequence[int]) -> Scene:
     data = grouped("digits-2x5")
     return Scene(data.inputs, data.labels, data.hidden, lab.pool, lab.test, np.load(MAP).astype(float), data.classes,
                  tuple("0123456789"), "digit", "0-4 or 5-9",
-                 "The map is t-SNE of the pixels: neighbours look alike, and no teacher had a hand in it.", (64,))
+                 "The map is t-SNE of the pixels: neighbours look alike, and no teacher had a hand in it.",
+                 TEACHER_WIDTHS, 5e-3)
 
 
 def toy(seeds: Sequence[int], examples: int = 1200, spread: float = 0.16) -> Scene:
@@ -73,7 +77,7 @@ def toy(seeds: Sequence[int], examples: int = 1200, spread: float = 0.16) -> Sce
     order = torch.arange(examples).expand(len(seeds), -1)
     return Scene(points[:, None, None], hidden // BLOBS, hidden, *order.tensor_split(2, 1), points.double().numpy(),
                  ("left", "right"), tuple("abcdefgh"), "blob", "left or right cloud",
-                 "The map is the plane in which the points lie.", (64, 64))
+                 "The map is the plane in which the points lie.", (64, 64), 1e-2)
 
 
 SCENES = {"digits": digits, "toy": toy}

@@ -61,16 +61,16 @@ class SplitMyClass(AnsweringPanel):
                 help="Of the auxiliary loss: the smaller, the more it cares about the examples that are most alike."),
     )
     presets = {"No auxiliary loss": {"subclasses": 5, "beta": 0.0},
-               "A little": {"subclasses": 5, "beta": 0.3, "t_aux": 0.5},
-               "As in the authors' demo": {"subclasses": 5, "beta": 1.0, "t_aux": 1.0},
-               "Too much": {"subclasses": 5, "beta": 1.5, "t_aux": 0.2},
-               "Ten each": {"subclasses": 10, "beta": 0.3, "t_aux": 0.5}}
+               "A little": {"subclasses": 5, "beta": 0.1, "t_aux": 0.5},
+               "More": {"subclasses": 5, "beta": 0.3, "t_aux": 0.5},
+               "The authors' demo": {"subclasses": 5, "beta": 1.0, "t_aux": 1.0},
+               "Too much": {"subclasses": 5, "beta": 1.5, "t_aux": 0.2}}
 
     def __init__(self, data: str = "digits", seeds: int = 8, steps: int = 300, **values):
         one_of("data", data, SCENES)
         self.seeds = tuple(range(whole("seeds", seeds, 1)))
-        self.recipe = Recipe(steps=steps, batch=128)
         self.scene = scene(data, self.seeds)
+        self.recipe = Recipe(steps=steps, batch=128, lr=self.scene.lr)
         self.shown = self.scene.test[0].numpy()        # the examples on the maps: the first seed's, never trained on
         self.places = self.scene.places[self.shown]
         self.hidden = self.scene.hidden[self.shown]

@@ -64,6 +64,7 @@ class WhatTheTeacherTells(Panel):
                "Oracle": {"teacher": "oracle", "temperature": 4.0}}
 
     def __init__(self, **values):
+        self._accepted(values)      # before any teacher is trained
         self.lab = Lab.of(grouped("digits-2x5"), seeds=1)
         self.teachers = _teachers(self.lab)
         self.images = _one_per_digit(self.lab, self.teachers["subclass"])
