@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
 
-from kdutils.claims import dark_knowledge, tolerant_teachers
+from kdutils.claims import dark_knowledge, subclass_distillation, tolerant_teachers
 from kdutils.claims.base import (
     MISSING,
     NOISY,
@@ -38,7 +38,7 @@ __all__ = ["CLAIMS", "MISSING", "NOISY", "NOT_SEEN", "OPPOSITE", "SEEN", "Claim"
            "judge", "measure", "of", "recorded", "recorded_at", "select", "table", "verdict"]
 
 # One file per notebook.
-CLAIMS: dict[str, Claim] = {claim.id: claim for notebook in (dark_knowledge, tolerant_teachers)
+CLAIMS: dict[str, Claim] = {claim.id: claim for notebook in (dark_knowledge, tolerant_teachers, subclass_distillation)
                             for claim in notebook.CLAIMS}
 
 

@@ -75,7 +75,7 @@ class SubclassDistillation:
     click_rows: tuple[int, ...] = (2000, 8000)
     click_subclasses: tuple[int, ...] = (2, 3, 5)
     click_beta: float = 0.03
-    click_t_aux: float = 0.1
+    click_t_aux: float = 0.3
     click_temperature: float = 2.0
     click_two_class_temperature: float = 4.0
     click_teacher_steps: int = 500
@@ -579,8 +579,9 @@ def _click_rows(params: SubclassDistillation) -> Iterator[list[dict]]:
 
 def _click_races(params: SubclassDistillation) -> Iterator[tuple[SubclassDistillation, list[Arm]]]:
     """What is said to the students of each race, and its arms."""
-    yield replace(params, temperature=params.click_two_class_temperature), [arm for arm in ARMS if arm.name in (
-        "hard labels", "two-class")]
+    yield replace(params, temperature=params.click_two_class_temperature), [
+        *(arm for arm in ARMS if arm.name in ("hard labels", "two-class")),
+        Arm("two-class of subclass teacher", f"subclass {max(params.click_subclasses)}", "classes", "classes")]
     for s in params.click_subclasses:
         yield replace(params, subclasses=s, temperature=params.click_temperature), [
             Arm("subclass", f"subclass {s}"), Arm("hard labels, larger head")]
