@@ -1,0 +1,334 @@
+"""Image networks: our loop against a plain distillation loop on the same pair and data, and what bf16 does to accuracy.
+
+    python tests/benchmarks/bench_images.py                    # speed on this CPU, two pairs
+    python tests/benchmarks/bench_images.py --device cuda      # parity and speed on a GPU, three pairs
+    python tests/benchmarks/bench_images.py --parity           # losses of every path against the plain loop's
+    python tests/benchmarks/bench_images.py --accuracy         # bf16 against single precision over seeds
+
+The plain loop is what the usual code bases do, written from its description: a DataLoader, augmentation of each image
+with PIL, single precision, an eager teacher in the loop, loss and top-1 read back at every step. Every round times all
+ways in turn, so that a busy machine slows all of them; ratios are medians over the rounds. Images per second are wall
+clock; on a CPU the processor's seconds are kept beside them. Compilers and recordings work before the clock starts.
+Results go to results/images_<device>.json, images_parity_<device>.json and images_bf16_<device>.json beside this file.
+"""
+
+import copy
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import click
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageOps
+from torch import nn
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+from torchvision import transforms
+
+from kdutils.cache import write_whole
+from kdutils.datasets import Dataset
+from kdutils.datasets.augment import Augmentation, outcome
+from kdutils.experiments import image_pairs
+from kdutils.networks import image_network
+from kdutils.objectives import distillation
+from kdutils.results import interval, provenance
+from kdutils.training import ImageRecipe, ImageTask, Knobs, Pictures, Switches, Teacher, TeacherViews, image_steps
+from kdutils.training.images import prepared
+from kdutils.training.switches import PLAIN, chosen, fast
+
+TEMPERATURE, ALPHA, BATCH, CLASSES, SEED = 4.0, 0.9, 64, 100, 7
+PAIRS = {"cpu": ("resnet20:resnet8x4", "resnet32x4:resnet8x4"),
+         "cuda": ("resnet56:resnet20", "wrn-40-2:wrn-16-2", "resnet32x4:resnet8x4")}
+# Times the plain loop, by (pair, way).
+PROMISED = {"cpu": {("resnet20:resnet8x4", "teacher in the loop"): 2,
+                    ("resnet32x4:resnet8x4", "teacher in the loop"): 2,
+                    ("resnet32x4:resnet8x4", "kept answers"): 5},
+            "cuda": {(pair, "kept answers"): 10 for pair in PAIRS["cuda"]}}
+IMAGES = {"cpu": 2_000, "cuda": 10_000}
+
+
+def made_images(n: int) -> Dataset:
+    """Made pictures: what they show does not change how long they take."""
+    random = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (n, 3, 32, 32), dtype=torch.uint8, generator=random)
+    return Dataset("made", images, torch.randint(CLASSES, (n,), generator=random), tuple(map(str, range(CLASSES))))
+
+
+def seasoned(name: str, pictures: Pictures) -> nn.Module:
+    """An untrained network whose batch norms have seen some pictures, in evaluation mode."""
+    network = image_network(name, CLASSES, seed=1).to(pictures.device)
+    normalise = pictures.normalisation.on(pictures.device, 32)
+    index = torch.arange(256, device=pictures.device)
+    with torch.no_grad():
+        for _ in range(4):
+            network(normalise(pictures.windows.take(index, index % pictures.augmentation.views)))
+    return network.eval()
+
+
+# The plain loop
+
+
+class PlainImages(TorchDataset):
+    """One PIL image at a time, as torchvision's CIFAR class gives it. `order` fixes which image comes in which view."""
+
+    def __init__(self, data: Dataset, transform: Callable, order: list[tuple[int, int]] | None = None):
+        self.pixels, self.labels = data.images.permute(0, 2, 3, 1).cpu().numpy(), data.labels.tolist()
+        self.transform, self.order = transform, order
+
+    def __len__(self) -> int:
+        return len(self.labels if self.order is None else self.order)
+
+    def __getitem__(self, place: int):
+        index, view = (place, None) if self.order is None else self.order[place]
+        image = Image.fromarray(self.pixels[index])
+        return self.transform(image if view is None else in_view(image, view)), self.labels[index]
+
+
+def in_view(image: Image.Image, view: int) -> Image.Image:
+    """A view made by PIL: border, crop, mirror."""
+    flip, top, left = (part.item() for part in outcome(torch.tensor(view), 4))
+    cut = ImageOps.expand(image, 4).crop((left, top, left + 32, top + 32))
+    return ImageOps.mirror(cut) if flip else cut
+
+
+def plain_loader(data: Dataset, pictures: Pictures, workers: int, order: list | None = None) -> DataLoader:
+    normalised = [transforms.ToTensor(), transforms.Normalize(pictures.normalisation.mean, pictures.normalisation.std)]
+    random = [] if order else [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
+    return DataLoader(PlainImages(data, transforms.Compose(random + normalised), order), BATCH, shuffle=order is None,
+                      num_workers=workers, pin_memory=pictures.device.type == "cuda", drop_last=True,
+                      persistent_workers=workers > 0)
+
+
+def plain_steps(student: nn.Module, teacher: nn.Module, loader: DataLoader, lr: float, device: torch.device
+                ) -> Iterator[float]:
+    """Plain distillation, step by step: the loss of each, read back as it happens."""
+    sgd = torch.optim.SGD(student.parameters(), lr=lr, momentum=0.9, weight_decay=5e-4)
+    divergence = nn.KLDivLoss(reduction="batchmean")
+    student.train()
+    teacher.eval()
+    while True:
+        for images, labels in loader:
+            images, labels = images.to(device), labels.to(device)
+            logits = student(images)
+            with torch.no_grad():
+                answers = teacher(images)
+            soft = divergence(F.log_softmax(logits / TEMPERATURE, 1), F.softmax(answers / TEMPERATURE, 1))
+            loss = ALPHA * TEMPERATURE**2 * soft + (1 - ALPHA) * F.cross_entropy(logits, labels)
+            right = (logits.argmax(1) == labels).float().sum().item()
+            found = loss.item()
+            assert right <= BATCH
+            sgd.zero_grad()
+            loss.backward()
+            sgd.step()
+            yield found
+
+
+# Ours
+
+
+def our_steps(student: nn.Module, task: ImageTask, switches: Switches, steps: int, lr: float = 0.05, every: int = 0):
+    return image_steps(student, task, distillation, Knobs(temperature=TEMPERATURE, alpha=ALPHA),
+                       ImageRecipe(steps=steps, batch=BATCH, lr=lr, schedule="constant"), switches, every or steps)
+
+
+class Ways:
+    """Everything that is timed on one pair: each way is a function of the number of steps that returns images/s."""
+
+    def __init__(self, pair: str, data: Dataset, device: str, workers: int, compiled: bool):
+        teacher, self.student = pair.split(":")
+        self.device = torch.device(device)
+        data = data.to(device)
+        self.pictures = Pictures.of(data, torch.arange(len(data), device=device), Augmentation())
+        network = seasoned(teacher, self.pictures)
+        switches = fast(device) if device == "cuda" else fast(device, compiled)
+        online = Teacher(network, self.pictures.normalisation, switches)
+        kept = TeacherViews(online, self.pictures)
+        self.loader = plain_loader(data, self.pictures, workers)
+        self.ways = {"plain loop": partial(self.plain, network),
+                     "ours, all switches off": partial(self.ours, Teacher(network, self.pictures.normalisation), PLAIN),
+                     "teacher in the loop": partial(self.ours, online, switches),
+                     "kept answers": partial(self.ours, kept, switches)}
+        if device == "cuda":
+            bare = fast(device, compiled=False)
+            self.ways["kept answers, not compiled"] = partial(self.ours, kept, bare)
+            self.ways["teacher in the loop, not compiled"] = partial(
+                self.ours, Teacher(network, self.pictures.normalisation, bare), bare)
+        self.kept, self.warm_up = kept, {}
+
+    def plain(self, network: nn.Module, steps: int, name: str) -> float:
+        student = image_network(self.student, CLASSES, seed=SEED).to(self.device)
+        run = plain_steps(student, copy.deepcopy(network), self.loader, 0.05, self.device)
+        next(run)  # workers start
+        start = time.perf_counter()
+        for _ in range(steps):
+            next(run)
+        return steps * BATCH / (time.perf_counter() - start)
+
+    def ours(self, teacher, switches: Switches, steps: int, name: str) -> float:
+        student, task = image_network(self.student, CLASSES, seed=SEED), ImageTask(self.pictures, SEED, teacher)
+        *_, last = our_steps(student, task, switches, steps + (4 if switches.cuda_graphs else 1))
+        self.warm_up.setdefault(name, last.warm_up)  # the first of its kind pays for the compiler
+        return last.images_per_second
+
+    def first_pass(self, steps: int) -> dict:
+        """What the teacher's answers cost once: the same student twice, of which only the first asks."""
+        self.ways["kept answers"](steps, "filling")
+        return {"pictures": self.kept.asked, "seconds": round(self.kept.seconds, 3),
+                "pictures_per_second": round(self.kept.asked / self.kept.seconds, 1)}
+
+
+def measure(pair: str, data: Dataset, device: str, rounds: int, steps: int, workers: int, compiled: bool) -> dict:
+    """Images per second of each way, and its medians and ratios, over rounds in which the ways take turns."""
+    ways = Ways(pair, data, device, workers, compiled)
+    filling = ways.first_pass(steps)
+    for name, way in ways.ways.items():  # kernels, memory, compilers
+        way(2, name)
+    speed = {name: [] for name in ways.ways}
+    seconds = {name: [] for name in ways.ways}
+    for number in range(rounds):
+        turns = torch.randperm(len(ways.ways), generator=torch.Generator().manual_seed(number))
+        for name in (list(ways.ways)[turn] for turn in turns):
+            start = time.process_time()
+            speed[name].append(ways.ways[name](steps, name))
+            seconds[name].append(time.process_time() - start)
+            print(f"  round {number + 1} of {rounds}: {name} {speed[name][-1]:,.1f} images/s", flush=True)
+    ratio = {name: median(mine / plain for mine, plain in zip(speed[name], speed["plain loop"], strict=True))
+             for name in speed}
+    used = {name: median(plain / mine for mine, plain in zip(seconds[name], seconds["plain loop"], strict=True))
+            for name in seconds}
+    return {"pair": pair, "steps": steps, "rounds": rounds, "workers": workers, "teacher_once": filling,
+            "images_per_second": {name: round(median(values), 1) for name, values in speed.items()},
+            "all_rounds": {name: [round(value, 1) for value in values] for name, values in speed.items()},
+            "times_the_plain_loop": {name: round(value, 2) for name, value in ratio.items()},
+            "processor_time_less": {name: round(value, 2) for name, value in used.items()} if device == "cpu" else None,
+            "warm_up_seconds": {name: round(value, 1) for name, value in ways.warm_up.items() if value}}
+
+
+def speed(device: str, rounds: int, steps: int, workers: int, compiled: bool) -> list[dict]:
+    """Measure every pair, print the tables and keep the figures."""
+    start, data, rows = time.perf_counter(), made_images(IMAGES[device]), []
+    for pair in PAIRS[device]:
+        print(f"\n{pair}, batch {BATCH}, {IMAGES[device]:,} images of 32x32, {steps} steps a round")
+        rows.append(row := measure(pair, data, device, rounds, steps, workers, compiled))
+        promised = PROMISED[device]
+        for name, value in row["times_the_plain_loop"].items():
+            goal = f"   promised: {promised[pair, name]}" if (pair, name) in promised else ""
+            print(f"{name:34} {row['images_per_second'][name]:>10,.1f} images/s {value:>6.2f}x{goal}")
+    write(f"images_{device}", {"benchmark": "images", "batch": BATCH, "images": IMAGES[device], "rows": rows,
+                               "switches": str(fast(device)), "promised": [
+                                   {"pair": pair, "way": way, "times": times}
+                                   for (pair, way), times in PROMISED[device].items()],
+                               "provenance": provenance(device, time.perf_counter() - start)})
+    return rows
+
+
+# Losses
+
+
+def parity(device: str, steps: int = 50, lr: float = 0.05, pair: str = "resnet20:resnet8") -> dict:
+    """Largest distance of each path's losses from the plain loop's, over the same pictures in the same order."""
+    start = time.perf_counter()
+    torch.backends.cudnn.allow_tf32 = False  # single precision means single precision here
+    data = made_images(640).to(device)
+    pictures = Pictures.of(data, torch.arange(640, device=device), Augmentation())
+    teacher, student = pair.split(":")
+    network = seasoned(teacher, pictures)
+    rows = list(prepared(ImageTask(pictures, SEED), ImageRecipe(batch=BATCH), steps))
+    order = [pair for row in rows for pair in zip(row["index"].tolist(), row["view"].tolist(), strict=True)]
+    plain = plain_steps(image_network(student, CLASSES, seed=SEED).to(device), copy.deepcopy(network),
+                        plain_loader(data, pictures, 0, order), lr, torch.device(device))
+    expected = torch.tensor([next(plain) for _ in range(steps)])
+
+    single = chosen("single precision", device)
+    ways = {"all switches off": (PLAIN, None), "single precision": (single, None),
+            "single precision, kept in float32": (single, "float32"),
+            "single precision, kept in float16": (single, "float16"),
+            "fast": (fast(device), None), "fast, kept in float16": (fast(device), "float16")}
+    found = {}
+    for name, (switches, kept) in ways.items():
+        online = Teacher(network, pictures.normalisation, switches)
+        task = ImageTask(pictures, SEED, TeacherViews(online, pictures, kept) if kept else online)
+        run = our_steps(image_network(student, CLASSES, seed=SEED), task, switches, steps, lr, every=1)
+        losses = torch.cat([snapshot.loss for snapshot in run])[1:].cpu()
+        apart = (losses - expected).abs()
+        found[name] = {"switches": str(switches), "largest": apart.max().item(), "first_10": apart[:10].max().item(),
+                       "last_loss": losses[-1].item()}
+        print(f"{name:34} {apart[:10].max():.1e} over 10 steps, {apart.max():.1e} over {steps}; "
+              f"last loss {losses[-1]:.4f}")
+    result = {"benchmark": "losses against the plain loop", "pair": pair, "steps": steps, "lr": lr, "batch": BATCH,
+              "plain_last_loss": expected[-1].item(), "ways": found,
+              "provenance": provenance(device, time.perf_counter() - start)}
+    write(f"images_parity_{device}", result)
+    return result
+
+
+# Accuracy
+
+
+def accuracy(device: str, data: str, images: int, epochs: float, seeds: int) -> dict:
+    """Final accuracy of students in bf16 and in single precision: is the difference within the seeds' spread?"""
+    start = time.perf_counter()
+    params = image_pairs.ImagePairs(data=data, pair="resnet20:resnet8", epochs=epochs, schedule="one-cycle", lr=0.1,
+                                    images=images, seeds=seeds, device=device)
+    columns = {}
+    for name in ("single precision", "fast"):
+        results = image_pairs.run(image_pairs.replace(params, switches=name), lambda line: print(line, flush=True))
+        columns[name] = {method: results.per_seed("accuracy", method=method).tolist()
+                         for method in (*image_pairs.METHODS, "teacher")}
+    rows = []
+    for method in image_pairs.METHODS:
+        single, fast_ones = (columns[name][method] for name in ("single precision", "fast"))
+        difference = interval([b - a for a, b in zip(single, fast_ones, strict=True)])
+        spread = torch.tensor(single).std().item()
+        rows.append({"method": method, "single precision": single, "fast": fast_ones, "seed_spread": spread,
+                     "difference": vars(difference)})
+        print(f"{method}: single precision {sum(single) / seeds:.2f}%, spread of the seeds {spread:.2f}, "
+              f"fast minus single {difference}")
+    result = {"benchmark": "bf16 against single precision", "params": asdict(params), "rows": rows,
+              "teacher": {name: column["teacher"] for name, column in columns.items()}, "switches": str(fast(device)),
+              "provenance": provenance(device, time.perf_counter() - start)}
+    write(f"images_bf16_{device}", result)
+    return result
+
+
+def write(name: str, result: dict) -> None:
+    path = Path(__file__).parent / "results" / f"{name}.json"
+    write_whole(path, lambda target: target.write_text(json.dumps(result, indent=1) + "\n"))
+    print(f"wrote {path}")
+
+
+@click.command()
+@click.option("--device", default="cpu", type=click.Choice(["cpu", "cuda"]))
+@click.option("--rounds", default=5, type=click.IntRange(1))
+@click.option("--steps", default=None, type=click.IntRange(1), help="A round; default 31, on a GPU 150.")
+@click.option("--workers", default=None, type=click.IntRange(0), help="Of the plain loop's loader; default by cores.")
+@click.option("--threads", default=2, type=click.IntRange(1), help="Of torch, on a CPU.")
+@click.option("--compiled", is_flag=True, help="torch.compile on the CPU too.")
+@click.option("--parity", "losses", is_flag=True, help="Compare losses instead of speed.")
+@click.option("--accuracy", "accuracies", is_flag=True, help="Compare bf16's accuracy instead of speed.")
+@click.option("--data", default="fashion-mnist", help="For --accuracy.")
+@click.option("--images", default=4_000, help="For --accuracy.")
+@click.option("--epochs", default=8.0, help="For --accuracy.")
+@click.option("--seeds", default=6, help="For --accuracy.")
+def main(device, rounds, steps, workers, threads, compiled, losses, accuracies, data, images, epochs, seeds) -> None:
+    """Our image loop against a plain one. On a GPU the losses are compared before the speed."""
+    torch.set_num_threads(threads)
+    if accuracies:
+        accuracy(device, data, images, epochs, seeds)
+        return
+    if losses or device == "cuda":
+        parity(device)
+    if not losses:
+        if workers is None:  # on two cores workers only get in the way of the training itself
+            workers = 0 if os.cpu_count() <= 2 else min(8, os.cpu_count() // 2)
+        speed(device, rounds, steps or (IMAGES["cpu"] // BATCH if device == "cpu" else 150), workers, compiled)
+
+
+if __name__ == "__main__":
+    main()
