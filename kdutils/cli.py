@@ -1,6 +1,7 @@
 """The command line `kdutils`. What a command needs is imported when it runs, so that --help answers at once."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,69 @@ def run(notebook: Path, given: tuple[tuple[str, str], ...], profile: str | None,
                f"{report.bytes / 1e6:.2f} MB, {len(report.records)} records.")
     click.echo(f"{report.executed}\n{report.html}")
     if not report.ok:
+        raise SystemExit(1)
+
+
+@app.command()
+@click.argument("experiment")
+@click.option("--set", "given", multiple=True, metavar="NAME=VALUES",
+              help="One value, or several between commas: a point of the sweep for each. May be repeated. A parameter "
+                   "that is a list itself takes JSON: one list, or a list of lists.")
+@click.option("--profile", default="lecture", show_default=True, metavar="PROFILE",
+              help="What is not set: smoke, lecture or full.")
+@click.option("--workers", type=int, metavar="N", help="Processes at once.  [default: the cores of this machine]")
+@click.option("--threads", default=1, show_default=True, metavar="N", help="CPU threads of torch in each of them.")
+@click.option("--seeds-each", type=int, metavar="N", help="Split the seeds of each point into runs of at most N.")
+@click.option("--dask", metavar="ADDRESS", help="Run on the Dask cluster with this scheduler, such as tcp://host:8786.")
+@click.option("--out", default="runs/sweep", type=click.Path(path_type=Path), show_default=True,
+              help="Folder of the table, EXPERIMENT.json, and of the finished points.")
+def sweep(experiment: str, given: tuple[str, ...], profile: str, workers: int | None, threads: int,
+          seeds_each: int | None, dask: str | None, out: Path) -> None:
+    """Run EXPERIMENT for every combination of parameter values; with no lists, once.
+
+    Finished points are kept: the same command, after an interrupt or a crash, does the rest.
+
+    \b
+    kdutils sweep start_here
+    kdutils sweep start_here --set temperature=1,4,16 --set transfer=50,100
+    kdutils sweep dark_knowledge --profile lecture --set hidden=8,16 --set "transfer_sizes=[50, 100]"
+    kdutils sweep start_here --set seeds=48 --seeds-each 12 --dask tcp://scheduler:8786
+    """
+    from contextlib import ExitStack
+
+    from tqdm import tqdm
+
+    from kdutils import experiments
+    from kdutils.experiments.sweep import changed, parameters
+
+    base = parameters(experiment, profile)
+    grid = {}
+    for name, text in map(assignment, given):
+        grid[name] = values_of(name, text, getattr(base, name, None))
+    base = changed(experiment, base, {name: values[0] for name, values in grid.items() if len(values) == 1})
+    grid = {name: values for name, values in grid.items() if len(values) > 1}
+    bars = []
+
+    def progress(done: int, points: int) -> None:
+        if not bars:  # nothing to draw before the first call: it comes when all values are found good
+            bars.append(stack.enter_context(tqdm(desc=experiment, unit="point", initial=done, total=points)))
+        bars[0].update(done - bars[0].n)
+
+    failure = None
+    with ExitStack() as stack:
+        executor = stack.enter_context(dask_client(dask)).get_executor() if dask else None
+        try:
+            results = experiments.sweep(experiment, grid, executor, out / "points",
+                                        lambda line: tqdm.write(line, file=sys.stderr), threads, base=base,
+                                        workers=workers, seeds_each=seeds_each, progress=progress)
+        except experiments.SweepError as error:
+            failure, results = str(error), error.results
+    path = out / f"{experiment}.json"
+    results.save(path)
+    if failure:
+        click.echo(failure, err=True)
+    click.echo(f"{'' if results.complete else 'Not complete: '}{len(results.table):,} rows in {path}")
+    if not results.complete:
         raise SystemExit(1)
 
 
@@ -156,6 +220,39 @@ def value_of(text: str) -> Any:
         return json.loads({"True": "true", "False": "false", "None": "null"}.get(text, text))
     except ValueError:
         return text
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """NAME=VALUES in its two parts."""
+    name, equals, values = text.partition("=")
+    if not (equals and name.strip() and values.strip()):
+        raise ParameterError(f"--set takes NAME=VALUES, such as temperature=1,4, got {text!r}.")
+    return name.strip(), values.strip()
+
+
+def values_of(name: str, text: str, default: Any) -> list[Any]:
+    """The values that --set gives a parameter: JSON, or words between commas; `default` tells what one value is."""
+    value = value_of(text)
+    if isinstance(default, tuple):
+        if not isinstance(value, list):
+            raise ParameterError(f"{name} is a list: write --set '{name}={json.dumps(default)}' for one value and "
+                                 f"--set '{name}=[{json.dumps(default)}, ...]' for several, got {text!r}.")
+        return value if value and all(isinstance(one, list) for one in value) else [value]
+    if isinstance(value, list):
+        return value
+    return [value_of(one.strip()) for one in text.split(",")] if isinstance(value, str) else [value]
+
+
+def dask_client(address: str) -> Any:
+    """A client of the Dask cluster at `address`, to be closed."""
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ParameterError("--dask needs Dask, which is not installed: pip install 'kdutils[cluster]'.") from None
+    try:
+        return Client(address, timeout="10s")
+    except (OSError, ValueError, TimeoutError) as error:
+        raise ParameterError(f"no Dask scheduler answers at {address} ({error}).") from error
 
 
 def recorded(load: Callable[[str], "Results"], experiment: str) -> "Results | None":

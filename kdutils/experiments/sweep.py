@@ -72,7 +72,7 @@ class Point:
 def sweep(experiment: str, grid: Mapping[str, Iterable], executor: Executor | None = None,
           folder: str | Path | None = None, report: Callable[[str], None] = lambda line: None, threads: int = 1, *,
           base: Any = None, workers: int | None = None, seeds_each: int | None = None,
-          progress: Callable[[int, int], None] = lambda done, points: None) -> Results:
+          progress: Callable[[int, int], None] | None = None) -> Results:
     """Run an experiment for every combination of the values in `grid`; one table with a column per swept parameter.
 
     experiment: a module of kdutils.experiments ("start_here"), or the dotted path of a module of your own: a dataclass
@@ -85,7 +85,8 @@ def sweep(experiment: str, grid: Mapping[str, Iterable], executor: Executor | No
     threads: CPU threads of torch in a worker.
     seeds_each: splits the seeds of every point into calls of at most so many, for more workers; the table is that of
         one call. An experiment may not compare seeds inside a run for that (the omitted digit of dark_knowledge does).
-    report, progress: are told, after each point, a line with the time left, and (points done, all points).
+    report: is told, in a line each, how far it is and how long it will take, and what went wrong.
+    progress: is called with (points done, all points) instead of the first two, for a bar that shows them itself.
 
     A parameter called `seed` is the first of the run's seeds: sweeping it needs no column of its own, and its runs may
     not overlap. A swept parameter whose name the table has already, for another thing, is called swept_NAME there.
@@ -254,8 +255,9 @@ def measure(experiment: str, params: Any, threads: int) -> Results:
 class _Run:
     """The points of one call, by their number: which are finished, which failed, which were lost with a worker."""
 
-    def __init__(self, todo: Sequence[Point], folder: Path, kept: str, report: Callable, progress: Callable):
-        self.points, self.folder, self.report, self.progress = todo, folder, report, progress
+    def __init__(self, todo: Sequence[Point], folder: Path, kept: str, report: Callable, progress: Callable | None):
+        self.points, self.folder, self.report = todo, folder, report
+        self.progress = progress or self._say
         self.paths = [folder / f"{point.experiment}-{point.key}.json" for point in todo]
         self.done: dict[int, Results] = {}
         self.failures: dict[int, str] = {}
@@ -266,7 +268,8 @@ class _Run:
                 self.done[i] = found
         if self.done:
             report(f"{len(self.done)} of {len(todo)} points were finished before.")
-        progress(len(self.done), len(todo))
+        if progress:
+            progress(len(self.done), len(todo))
 
     @property
     def missing(self) -> list[int]:
@@ -274,7 +277,7 @@ class _Run:
 
     @property
     def kept(self) -> str:
-        return f"the {len(self.done)} finished of {len(self.points)} points are kept{self._kept}"
+        return f"finished and kept{self._kept}: {len(self.done)} of {len(self.points)} points"
 
     def finish(self, i: int, results: Results) -> None:
         """Keep the results of a point; a second answer for it, of a worker thought lost, changes nothing."""
@@ -290,7 +293,7 @@ class _Run:
             self.done[i] = Results.load(self.paths[i])  # what is kept is what counts, now and after a restart
             self.failures.pop(i, None)
             self.fresh += 1
-            self._tell()
+            self.progress(len(self.done), len(self.points))
 
     def fail(self, i: int, why: str | Exception) -> None:
         """Give a point up."""
@@ -344,11 +347,9 @@ class _Run:
             self.report(f"{error} The point is measured anew.")
             return None
 
-    def _tell(self) -> None:
-        done, total = len(self.done), len(self.points)
+    def _say(self, done: int, total: int) -> None:
         left = round((time.perf_counter() - self.start) / self.fresh * (total - done))
         self.report(f"{done} of {total} points" + (f", {left // 60}:{left % 60:02} left" if done < total else ""))
-        self.progress(done, total)
 
 
 def one_table(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
