@@ -133,7 +133,11 @@ def load(name: str = "digits", device: str | torch.device = "cpu") -> Dataset | 
     """
     one_of("data set", name, CARDS)
     try:
-        return _load_from(name, root()).to(device)
+        data = _load_from(name, root())
+    except OSError as error:
+        raise ParameterError(f"The data set {name} in {root()} cannot be read ({error.strerror}).") from error
+    try:
+        return data.to(device)
     except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
         raise ParameterError(f"device must be one that torch can use here, such as cpu, got {device!s}.") from error
 

@@ -5,6 +5,7 @@ import io
 import pickle
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,9 @@ def complaint(file: File, root: Path, known: Iterable[tuple[str, File]] = ()) ->
     if file.holds(path):
         return None
     size = path.stat().st_size
+    sums = cache(partial(checksum, path))
     for owner, other in known:
-        if other.checksum and other.bytes == size and other.holds(path):
+        if other.checksum and other.bytes in (None, size) and other.checksum == sums(len(other.checksum)):
             return f"{path} is another file under this name: {Path(other.path).name} of {owner}"
     with path.open("rb") as content:
         start = content.read(64)

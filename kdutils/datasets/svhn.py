@@ -17,9 +17,12 @@ def read(paths: Sequence[Path]) -> Dataset:
     `X` is uint8 (height, width, colour, n) and `y` has labels 1 .. 10, where 10 is the digit 0: here it is 0.
     """
     parts = [_part(path) for path in paths]
-    images = torch.cat([torch.from_numpy(np.ascontiguousarray(pixels.transpose(3, 2, 0, 1))) for pixels, _ in parts])
     labels = torch.from_numpy(np.concatenate([labels for _, labels in parts]).astype(np.int64)) % 10
-    return Dataset("svhn", images, labels, tuple("0123456789"), test=torch.arange(len(parts[0][1]), len(labels)))
+    n_train = len(parts[0][1])
+    images = torch.empty(len(labels), 3, 32, 32, dtype=torch.uint8)
+    for block, (pixels, _) in zip((images[:n_train], images[n_train:]), parts, strict=True):
+        block.copy_(torch.from_numpy(pixels).permute(3, 2, 0, 1))
+    return Dataset("svhn", images, labels, tuple("0123456789"), test=torch.arange(n_train, len(labels)))
 
 
 def _part(path: Path):

@@ -286,6 +286,16 @@ def test_a_file_of_the_right_size_but_another_content_is_named(publish, refuses)
         load("cifar-100")
 
 
+def test_a_file_that_may_not_be_read_is_one_sentence(publish, monkeypatch, refuses):
+    def denied(*_):
+        raise PermissionError(13, "Permission denied")
+
+    publish("mnist", 0, made_idx()[1])
+    monkeypatch.setattr(files, "checksum", denied)
+    with refuses("mnist", "cannot be read", "Permission denied"):
+        load("mnist")
+
+
 def test_a_missing_part_is_named(publish, refuses):
     paths = publish("cifar-10", 0, [binary_file(*part) for part in made_cifar([3] * 6, 10)])
     paths[3].unlink()
@@ -303,6 +313,9 @@ def test_another_sets_file_under_this_name_is_recognised(publish, refuses):
     ten = publish("cifar-10", 0, [binary_file(*part) for part in made_cifar([3] * 6, 10)])
     hundred = publish("cifar-100", 0, [binary_file(*part) for part in made_cifar([9, 4], 100)])
     hundred[1].write_bytes(ten[5].read_bytes())
+    with refuses(str(hundred[1]), "test_batch.bin of cifar-10"):
+        load("cifar-100")
+    object.__setattr__(CARDS["cifar-10"].layouts[0].files[5], "bytes", None)  # pickles: sizes were never published
     with refuses(str(hundred[1]), "test_batch.bin of cifar-10"):
         load("cifar-100")
 

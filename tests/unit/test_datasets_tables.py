@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -210,6 +210,7 @@ def test_without_separation_or_strength_nothing_is_told():
     torch.testing.assert_close(flat, torch.full_like(flat, 0.1), rtol=1e-9, atol=0)
 
 
+@settings(max_examples=25)  # a new world each
 @given(st.integers(1, 50), st.floats(0.001, 0.999), st.floats(0, 5), st.floats(0, 5), st.integers(0, 5))
 def test_any_world_is_sound(segments, rate, separation, strength, world):
     data = clicks(0, 20, segments, rate, separation, strength, world)
