@@ -120,6 +120,7 @@ class FewLabelsRace(AnsweringPanel):
             add_answers(figure, name, "other", col=2, prefix=f"{name} ", others=name)
         figure.update_layout(base_layout(height=420, margin={"t": 90, "l": 45}, legend={"y": 1.1}))
         title_fonts(figure)
+        figure.update_xaxes(title_standoff=5)
         figure.update_xaxes(title_text="training steps", range=[0, self.recipe.steps], col=1)
         figure.update_yaxes(range=[50, 100], col=1)
         ticks = [20, 50, 100, 200, 500, 1000]

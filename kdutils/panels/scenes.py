@@ -62,7 +62,7 @@ def digits(seeds: Sequence[int]) -> Scene:
                  TEACHER_WIDTHS, 5e-3)
 
 
-def toy(seeds: Sequence[int], examples: int = 1200, spread: float = 0.16) -> Scene:
+def toy(seeds: Sequence[int], examples: int = 1200, spread: float = 0.12) -> Scene:
     """A left and a right cloud in the plane, each of four round blobs of standard deviation `spread`.
 
     The examples are the same for every seed, half of them for training; seeds differ in start and batch order.

@@ -117,7 +117,7 @@ class SplitMyClass(AnsweringPanel):
         figure.add_scatter(uid="closed forms", x=[], y=[], mode="lines", hoverinfo="skip", showlegend=False, row=2,
                            col=3, line={"color": COLOURS["other"], "width": 1, "dash": "dot"})
         add_band(figure, "auxiliary", "teacher", "teachers", col=3, row=2, shown=False)
-        figure.update_layout(base_layout(height=430, showlegend=False, margin={"l": 12, "r": 135, "t": 40, "b": 45}))
+        figure.update_layout(base_layout(height=430, showlegend=False, margin={"l": 12, "r": 135, "t": 40, "b": 50}))
         title_fonts(figure)
         low, high = self.places.min(0), self.places.max(0)
         room = 0.04 * (high - low)
@@ -125,9 +125,9 @@ class SplitMyClass(AnsweringPanel):
             frame = {"showticklabels": False, "ticks": "", "showgrid": False}
             figure.update_xaxes(range=[low[0] - room[0], high[0] + room[0]], **frame, row=1, col=col)
             figure.update_yaxes(range=[low[1] - room[1], high[1] + room[1]], **frame, row=1, col=col)
-        figure.update_xaxes(title_text=f"most alike {kind}", tickangle=0, row=1, col=3)
+        figure.update_xaxes(title_text=f"most alike {kind}", title_standoff=5, tickangle=0, row=1, col=3)
         figure.update_yaxes(range=[0, 55], side="right", row=1, col=3)
-        figure.update_xaxes(title_text="training steps", range=[0, self.recipe.steps], row=2, col=3)
+        figure.update_xaxes(title_text="training steps", title_standoff=5, range=[0, self.recipe.steps], row=2, col=3)
         figure.update_yaxes(side="right", row=2, col=3)
         return figure
 

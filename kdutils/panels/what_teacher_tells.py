@@ -106,6 +106,7 @@ class WhatTheTeacherTells(Panel):
                                marker={"color": COLOURS[kind], "size": 10}, hoverinfo="skip")
         figure.update_layout(base_layout(height=375, margin={"t": 95, "l": 15}, legend={"y": 1.12}))
         title_fonts(figure)
+        figure.update_xaxes(title_standoff=5)
         figure.update_xaxes(visible=False, constrain="domain", col=1)
         figure.update_yaxes(visible=False, autorange="reversed", scaleanchor="x", col=1)
         figure.update_xaxes(tickvals=[0, 1], ticktext=list(self.lab.data.classes), col=2)
