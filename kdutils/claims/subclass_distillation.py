@@ -106,10 +106,10 @@ CLAIMS = (
           caveat="The teacher has seen 1,200 labelled images; with few labels every distilled student hears of more "
                  "labels than it has."),
     Claim("S5", _MUELLER, "A larger head alone does not do it.", _EXPERIMENT, (
-        *_few("hard labels, larger head", "hard labels", (50, 100), high=1),
-        *_few("two-class, larger head", "two-class", (50, 100), high=1),
-        *_few("no auxiliary loss", "two-class", (50, 100), high=1),
-        *_few("subclass", "two-class, larger head", (50, 100), low=0)),
+        *_few("hard labels, larger head", "hard labels", (100, 200), high=1),
+        *_few("two-class, larger head", "two-class", (100, 200), high=1),
+        *_few("no auxiliary loss", "two-class", (100, 200), high=1),
+        *_few("subclass", "two-class, larger head", (100, 200), low=0)),
           paper="Whether the paper has this control is not known to us; the demonstration gives its subclass student "
                 "ten outputs and its baselines two.",
           why="Not to be compared."),
@@ -145,8 +145,8 @@ CLAIMS = (
                 f"better; {_UNKNOWN}.",
           why="A made-up log with six segments, one world per seed, and a student of 16 hidden units; the paper's logs "
               "are real and very large.",
-          caveat="The auxiliary loss may make the teacher itself better where labels are noisy; the student told only the "
-                 "class probabilities of the same teacher tells message and teacher apart."),
+          caveat="The auxiliary loss may make the teacher itself better where labels are noisy; the student told only "
+                 "the class probabilities of the same teacher tells message and teacher apart."),
     Claim("S8", _OURS, "Where the pixels lie in clusters nobody needs to invent: k-means does the teacher's work.",
           _EXPERIMENT, _few("k-means teacher", "subclass", (50, 100, 200), low=-0.5),
           paper="Not a claim of the paper: our control for S2 and S4.",

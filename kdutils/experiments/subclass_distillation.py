@@ -13,6 +13,7 @@ takes part in it, and this experiment never uses those seeds.
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 
 import pandas as pd
 import torch
@@ -51,7 +52,7 @@ class SubclassDistillation:
     students learn for `student_steps` at a constant rate. click_...: of part "clicks", whose teachers see as many rows
     of a log as the largest of click_rows says, their students as many as each says, with `width` hidden units."""
 
-    seeds: int = 12
+    seeds: int = 16
     data: str = "digits-2x5"
     subclasses: int = 5
     beta: float = 0.1
@@ -104,7 +105,7 @@ DEFAULT = SubclassDistillation()
 # Every setting of the default, so that every claim is measured, if badly: few seeds and steps.
 SMOKE = SubclassDistillation(seeds=2, teacher_steps=40, student_steps=40, sizes=(2, 10), click_teacher_steps=40,
                              click_steps=40)
-CLICKS_HELD_OUT = 4000
+CLICKS_HELD_OUT = 3000
 
 
 @dataclass(frozen=True)
@@ -367,10 +368,14 @@ class Field:
         """The training loop over these students."""
         return steps(self.population, self.task, self.objective, self.knobs, recipe, every or recipe.steps)
 
+    @cached_property
+    def test_inputs(self) -> Tensor:
+        """(arms * S, Q, c, h, w), gathered once: students are tested again and again."""
+        return take(self.lab.data.inputs, self.lab.test).repeat(len(self.arms), 1, 1, 1, 1)
+
     def test_logits(self) -> dict[Arm, Tensor]:
         """Class logits (S, Q, C) of each arm on the test examples of its seeds."""
-        test = take(self.lab.data.inputs, self.lab.test).repeat(len(self.arms), 1, 1, 1, 1)
-        logits = class_logits(self.population.predict(test)[..., :sum(self.sizes)], self.sizes)
+        logits = class_logits(self.population.predict(self.test_inputs)[..., :sum(self.sizes)], self.sizes)
         return dict(zip(self.arms, logits.unflatten(0, (len(self.arms), -1)), strict=True))
 
 
