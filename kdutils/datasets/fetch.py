@@ -6,7 +6,6 @@ import shutil
 import tarfile
 import urllib.error
 import urllib.request
-import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,7 +58,7 @@ def fetch(download: Download, root: Path, known: Iterable[tuple[str, File]] = ()
 
 
 def unpack(archive: Path, files: Iterable[File], root: Path, known: Iterable[tuple[str, File]] = ()) -> None:
-    """Write those `files` that the archive (.tar.gz, .zip or .gz) holds below `root`; its other members are ignored.
+    """Write those `files` that the archive (.tar.gz or .gz) holds below `root`; its other members are ignored.
 
     Members are found by their file name, so that no path written in an archive leads anywhere.
     """
@@ -76,7 +75,7 @@ def unpack(archive: Path, files: Iterable[File], root: Path, known: Iterable[tup
                     raise ParameterError(f"{archive} does not hold what it should ({wrong}); delete it and run the "
                                          "command again.")
                 part.replace(root / file.path)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, gzip.BadGzipFile) as error:
+    except (tarfile.TarError, EOFError, gzip.BadGzipFile) as error:
         raise ParameterError(f"{archive} cannot be unpacked ({error}); delete it and run the command again.") from error
 
 
@@ -87,11 +86,6 @@ def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
             for member in tar:
                 if member.isfile():
                     yield PurePosixPath(member.name).name, tar.extractfile(member)
-    elif archive.suffix == ".zip":
-        with zipfile.ZipFile(archive) as packed:
-            for name in packed.namelist():
-                with packed.open(name) as content:
-                    yield PurePosixPath(name).name, content
     else:
         with gzip.open(archive) as content:
             yield archive.stem, content
@@ -106,11 +100,19 @@ def _stream(url: str, part: Path) -> None:
         total = have + int(response.headers["Content-Length"]) if response.headers["Content-Length"] else None
         with part.open("ab" if have else "wb") as file, tqdm(
                 total=total, initial=have, unit="B", unit_scale=True, desc=part.stem) as bar:
-            while chunk := response.read(CHUNK):
+            while chunk := _read(response):
                 file.write(chunk)
                 bar.update(len(chunk))
     if total is not None and part.stat().st_size < total:
         raise OSError(f"the connection ended after {part.stat().st_size:,} of {total:,} bytes")
+
+
+def _read(response: http.client.HTTPResponse) -> bytes:
+    """The next bytes, also the last ones before a break, which some Pythons return and some raise."""
+    try:
+        return response.read(CHUNK)
+    except http.client.IncompleteRead as broken:
+        return broken.partial
 
 
 @contextmanager
