@@ -195,11 +195,15 @@ class Panel:
         self._calm = ("", "")              # the status to return to when a refused value was put right
         self._quiet = Quiet(self.delay, partial(self._try, self.released))
         self.error: Exception | None = None     # what last went wrong in a callback or a run
+        self.prepare()
         self.chart = Chart(self.build_figure())
         self._refresh(frozenset(self._values))
         self._say(self._invitation())
 
     # ---- for subclasses -------------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Called once, when the first values have been accepted: the place for what takes long, such as teachers."""
 
     def build_figure(self) -> go.Figure:
         """The empty figure: every trace with its uid, axes, titles. `values` are known, data is not needed."""

@@ -87,14 +87,15 @@ class FewLabelsRace(AnsweringPanel):
                "T = 1": {"temperature": 1.0}, "T = 4": {"temperature": 4.0}}
 
     def __init__(self, seeds: int = 12, steps: int = 300, **values):
-        self.check({"labels": 20} | self._accepted(values))     # before any teacher is trained
         self.lab = Lab.of(grouped("digits-2x5"), seeds)
         self.recipe = Recipe(steps=steps)
         self.arms = [arm for arm in ARMS if arm.name in RACERS]
-        self.told = _teachers(self.lab)
         self.answers: list[Answer] = []
         self._begin_anew()
         super().__init__(**values)
+
+    def prepare(self) -> None:
+        self.told = _teachers(self.lab)
 
     def _begin_anew(self) -> None:
         self.fields: list[Field] = []

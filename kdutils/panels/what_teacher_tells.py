@@ -63,12 +63,10 @@ class WhatTheTeacherTells(Panel):
                "Without the auxiliary loss": {"teacher": "no auxiliary loss", "temperature": 4.0},
                "Oracle": {"teacher": "oracle", "temperature": 4.0}}
 
-    def __init__(self, **values):
-        self._accepted(values)      # before any teacher is trained
+    def prepare(self) -> None:
         self.lab = Lab.of(grouped("digits-2x5"), seeds=1)
         self.teachers = _teachers(self.lab)
         self.images = _one_per_digit(self.lab, self.teachers["subclass"])
-        super().__init__(**values)
 
     # ---- what the figure is made of --------------------------------------------------------------------------------
 
