@@ -21,13 +21,19 @@ COLOURS = {
     "two-class": "#E69F00",
     "subclass": "#D55E00",
     "oracle": "#CC79A7",
+    # Rivals of the teacher that divides its classes by itself.
+    "k-means": "#56B4E9",
+    "no auxiliary loss": "#7f7f7f",
+    "penultimate layer": "#332288",
 }
 DASHES = {"teacher": "dash", "distilled": "solid", "hard labels": "dot", "other": "solid", "strict": "dash",
           "tolerant": "solid", "very tolerant": "solid", "smoothed": "dashdot", "penalised": "dot",
-          "two-class": "dashdot", "subclass": "solid", "oracle": "dash"}
+          "two-class": "dashdot", "subclass": "solid", "oracle": "dash", "k-means": "longdash",
+          "no auxiliary loss": "dot", "penultimate layer": "longdashdot"}
 MARKERS = {"teacher": "square", "distilled": "circle", "hard labels": "diamond", "other": "circle-open",
            "strict": "square", "tolerant": "circle", "very tolerant": "triangle-up", "smoothed": "diamond",
-           "penalised": "x", "two-class": "square", "subclass": "circle", "oracle": "triangle-up"}
+           "penalised": "x", "two-class": "square", "subclass": "circle", "oracle": "triangle-up",
+           "k-means": "x", "no auxiliary loss": "circle-open", "penultimate layer": "cross"}
 
 # One hue from light to dark for an ordered quantity (transfer-set size), with a marker each.
 SHADES = ("#fdae6b", "#D55E00", "#7f2704")

@@ -160,7 +160,9 @@ def test_claims_are_found_by_id_and_by_experiment(refuses):
     of_hinton, of_yang = ["H1", "H2", "H3", "H4", "H5"], ["G1", "G2", "G3", "G4", "G5", "G6", "G7", "G8"]
     assert [claim.id for claim in claims.of("dark_knowledge")] == of_hinton
     assert [claim.id for claim in claims.of("tolerant_teachers")] == of_yang
-    assert [claim.id for claim in claims.select()] == of_hinton + of_yang
+    of_mueller = [f"S{i}" for i in range(1, 9)]
+    assert [claim.id for claim in claims.of("subclass_distillation")] == of_mueller
+    assert [claim.id for claim in claims.select()] == of_hinton + of_yang + of_mueller
     assert claims.of("nothing") == [] and [claim.id for claim in claims.select(["H3", "H1"])] == ["H3", "H1"]
     for claim in claims.select():
         assert claim.statement.endswith(".") and claim.source and claim.parts
