@@ -66,7 +66,7 @@ class SplitMyClass(AnsweringPanel):
                "The authors' demo": {"subclasses": 5, "beta": 1.0, "t_aux": 1.0},
                "Too much": {"subclasses": 5, "beta": 1.5, "t_aux": 0.2}}
 
-    def __init__(self, data: str = "digits", seeds: int = 8, steps: int = 300, **values):
+    def __init__(self, data: str = "digits", seeds: int = 6, steps: int = 300, **values):
         one_of("data", data, SCENES)
         self.seeds = tuple(range(whole("seeds", seeds, 1)))
         self.scene = scene(data, self.seeds)
@@ -192,7 +192,7 @@ class SplitMyClass(AnsweringPanel):
         self.knobs = Knobs(**self._wanted())
         task = Task(self.scene.inputs, self.scene.labels, self.scene.pool, self.seeds)
         return steps(Population(self.scene.network(s), self.seeds), task, subclass_teacher((s, s)), self.knobs,
-                     self.recipe, every=10 if self._job == "fast" else 5)
+                     self.recipe, every=20 if self._job == "fast" else 5)
 
     def observe(self, snapshot: Snapshot) -> None:
         s, now = self.running, {name: self.knobs[name] for name in ("beta", "t_aux")}

@@ -33,7 +33,7 @@ lab, browser, notebook = harness.lab, harness.browser, harness.notebook  # pytes
 PRESSES, PAUSES, RELEASES = 40, 10, 10
 PROMISED_MS = {"slider to kernel, median": 30, "slider to kernel, p95": 100, "Pause, worst": 200,
                "first frame after Train, median": 300, "T released to the answer, median": 1500,
-               "eta released to the answer, median": 1500}
+               "eta released to the answer, median": 1500, "beta released to the answer, median": 1500}
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,9 @@ class Kind:
 
 
 KINDS = (Kind("temperature_lab", "TemperatureLab", "Temperature T", {"T": "Temperature T"}),
-         Kind("tolerance_lab", "ToleranceLab", "Tolerance eta", {"eta": "Tolerance eta", "T": "Temperature T"}))
+         Kind("tolerance_lab", "ToleranceLab", "Tolerance eta", {"eta": "Tolerance eta", "T": "Temperature T"}),
+         Kind("split_my_class", "SplitMyClass", "Beta", {"beta": "Beta"}),
+         Kind("few_labels_race", "FewLabelsRace", "Temperature T", {"T": "Temperature T"}))
 
 TIMED = """
 import json, time, torch
