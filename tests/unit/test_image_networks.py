@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from kdutils.networks import NETWORKS, ImageNetwork, features, image_network
 from kdutils.networks.images import Conv
@@ -128,17 +129,51 @@ def test_other_sizes_and_channels(name, shape):
     assert image_network(name, 10, channels=shape[0])(torch.zeros(2, *shape)).shape == (2, 10)
 
 
-def test_costly_convolutions_stay_in_single_precision_on_a_cpu():
-    """bf16 weight gradients of strided 3x3 convolutions are slow beside busy cores; all others do run in bf16."""
-    network, seen = image_network("resnet8", 10), {}
-    for name, module in network.named_modules():
-        if isinstance(module, Conv):
-            module.register_forward_hook(lambda _, __, out, name=name: seen.__setitem__(name, out.dtype))
+@pytest.mark.parametrize("frozen", ["", "x", "weight"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_strided_convolutions_in_bf16_have_the_gradients_of_a_convolution(stride, frozen):
+    """On a CPU their weight gradient takes another way, which must lead to the same place."""
+    random = torch.Generator().manual_seed(3)
+    conv, x = Conv(6, 5, 3, stride, padding=1, bias=False), torch.randn(4, 6, 9, 8, generator=random)
+    plain = nn.Conv2d(6, 5, 3, stride, padding=1, bias=False).requires_grad_(frozen != "weight")
+    plain.load_state_dict(conv.state_dict())
+    conv.requires_grad_(frozen != "weight")
+    found = []
+    for layer, bf16 in ((conv, True), (plain, False)):
+        mine = x.clone().requires_grad_(frozen != "x")
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            out = layer(mine)
+        out.float().square().sum().backward()
+        found.append((out, mine.grad, layer.weight.grad))
+    assert found[0][0].dtype == torch.bfloat16
+    for mine, expected in zip(*found, strict=True):
+        assert (mine is None) == (expected is None)
+        if mine is not None:
+            assert (mine.float() - expected).norm() < 0.02 * expected.norm()
+
+
+class Gradients(TorchDispatchMode):
+    """Notes (dtype, stride, side of the kernel, asks for the weight's gradient) of every convolution's backward."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func is torch.ops.aten.convolution_backward.default:
+            self.seen.add((args[0].dtype, args[4][0], args[2].shape[-1], args[-1][1]))
+        return func(*args, **(kwargs or {}))
+
+
+def test_the_slow_weight_gradient_is_not_used():
+    """In bf16, that of a strided 3x3 convolution takes several times what it takes in single precision."""
+    network = image_network("resnet8", 10)
     with torch.autocast("cpu", torch.bfloat16):
-        network(torch.zeros(2, 3, 32, 32))
-    single = {name for name, dtype in seen.items() if dtype == torch.float32}
-    assert single == {"stem.0", "stage2.0.conv1", "stage3.0.conv1"}
-    assert {seen[name] for name in seen.keys() - single} == {torch.bfloat16}
+        logits = network(torch.zeros(2, 3, 32, 32))
+    with Gradients() as gradients:
+        logits.float().sum().backward()
+    half, single = torch.bfloat16, torch.float32
+    assert gradients.seen == {(half, 1, 3, True), (half, 2, 1, True), (half, 2, 3, False), (single, 2, 3, True)}
 
 
 def test_wrong_networks_are_named(refuses):
