@@ -13,6 +13,8 @@ UNLIKE = {
     "01_dark_knowledge": {"seed": 11, "temperatures": [1, 5, 20], "transfer_sizes": [50, 400], "omitted": 8,
                           "example_digit": 7},
     "02_tolerant_teachers": {"seed": 11, "etas": [0, 1.0], "ranks": 3, "label_weight": 0.8, "example_digit": 8},
+    "03_subclass_distillation": {"seed": 11, "subclasses": 3, "beta": 0.3, "t_aux": 1.0, "transfer_sizes": [40, 200],
+                                 "temperature": 2.0, "example_digit": 7},
 }
 
 
