@@ -7,7 +7,7 @@ beta = 0.03, T_aux = 0.3 on clicks. How they were chosen is said in the experime
 from collections.abc import Callable, Mapping
 
 from kdutils.claims.base import Claim, Part
-from kdutils.experiments.subclass_clicks import steps_to_level
+from kdutils.experiments.subclass_clicks import curves_of, steps_to_level
 from kdutils.results import Effect, Results, interval
 
 _MUELLER = "Müller, Kornblith, Hinton 2020 (arXiv 2002.03936)"
@@ -39,8 +39,8 @@ def _student(n: int, this: str, minus: str, width: int = 16) -> Callable[[Result
     return _between("accuracy", same | {"method": this}, same | {"method": minus})
 
 
-def _clicks(method: str, rows: int, **more) -> dict:
-    return {"part": "clicks", "method": method, "transfer": rows} | ({"s": 5} if method == "subclass" else {}) | more
+def _clicks(method: str, rows: int) -> dict:
+    return {"part": "clicks", "method": method, "transfer": rows} | ({"s": 5} if method == "subclass" else {})
 
 
 def _sooner(rows: int, than: str) -> Callable[[Results], Effect]:
@@ -54,9 +54,8 @@ def _sooner(rows: int, than: str) -> Callable[[Results], Effect]:
 
 def _at_the_end(metric: str, rows: int, than: str, scale: float = 1.0) -> Callable[[Results], Effect]:
     def effect(results: Results) -> Effect:
-        last = results.where(part="clicks")["step"].max()
-        runs = [results.per_seed(metric, **_clicks(method, rows, step=last)) for method in ("subclass", than)]
-        return interval(scale * (runs[0] - runs[1]))
+        this, other = (curves_of(results, metric, _clicks(method, rows)).iloc[:, -1] for method in ("subclass", than))
+        return interval(scale * (this - other))
     return effect
 
 

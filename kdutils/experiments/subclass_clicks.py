@@ -33,11 +33,18 @@ def steps_to_level(results: Results, this: Mapping, level_of: Mapping, metric: s
     Good is low. The level is the best that the other run reaches at any measured step, which favours that run. A run
     that never gets there counts as one measuring interval behind its last step: too small a number, never too large.
     """
-    curves, levels = (results.where(**one).pivot(index="seed", columns="step", values=metric)
-                      for one in (this, level_of))
-    if curves.empty or levels.empty or not curves.index.equals(levels.index):
+    curves, levels = (curves_of(results, metric, one) for one in (this, level_of))
+    if not curves.index.equals(levels.index):
         raise ParameterError(f"{this} and {level_of} were not measured on the same seeds.")
     reached = curves.le(levels.min(axis=1), axis=0)
     steps = curves.columns
     never = steps[-1] + (steps[-1] - steps[-2] if len(steps) > 1 else 1)
     return reached.idxmax(axis=1).where(reached.any(axis=1), never).astype(float)
+
+
+def curves_of(results: Results, metric: str, run: Mapping) -> pd.DataFrame:
+    """A run's values of a metric by seed (rows) and step (columns); ParameterError if it was not measured."""
+    rows = results.where(**run)
+    if rows.empty or metric not in rows:
+        raise ParameterError(f"{metric} of {run} was not measured.")
+    return rows.pivot(index="seed", columns="step", values=metric)

@@ -246,15 +246,18 @@ def divided(lab: Lab, train: Tensor, sizes: Sequence[int], values: Sequence[tupl
     Trained on `train` (S, n) with class labels only. Paid for once: they come from the cache if they can.
     """
     betas, t_auxs = ([float(value[i]) for value in values for _ in lab.seeds] for i in (0, 1))
-    logits, _ = _taught(lab, train, sum(sizes), subclass_teacher(sizes, form), Knobs(beta=betas, t_aux=t_auxs),
-                        lab.data.labels, recipe, {"sizes": list(sizes), "form": form, "values": list(values)})
-    return logits.unflatten(0, (len(values), -1))
+    made = _taught(lab, train, sum(sizes), subclass_teacher(sizes, form), Knobs(beta=betas, t_aux=t_auxs),
+                   lab.data.labels, recipe, {"sizes": list(sizes), "form": form, "values": list(values)}, ("logits",))
+    return made["logits"].unflatten(0, (len(values), -1))
 
 
 def told_classes(lab: Lab, train: Tensor, labels: Tensor, classes: int,
                  recipe: Recipe | None = None) -> tuple[Tensor, Tensor]:
     """Logits (S, N, classes) and last hidden layer (S, N, H) of teachers told the labels (N,) or (S, N)."""
-    return _taught(lab, train, classes, hard_labels, Knobs(), labels, recipe, {"labels": digest(labels)})
+    last = f"hidden{len(TEACHER_WIDTHS)}"
+    made = _taught(lab, train, classes, hard_labels, Knobs(), labels, recipe, {"labels": digest(labels)},
+                   ("logits", last))
+    return made["logits"], made[last]
 
 
 def clusters(lab: Lab, train: Tensor, sizes: Sequence[int]) -> Tensor:
@@ -310,10 +313,10 @@ def hidden_blocks(lab: Lab) -> tuple[Tensor, tuple[int, ...]]:
 
 
 def _taught(lab: Lab, train: Tensor, outputs: int, objective, knobs: Knobs, labels: Tensor, recipe: Recipe | None,
-            told: Mapping) -> tuple[Tensor, Tensor]:
-    """Logits and last hidden layer (M, N, .) of M = A * S teachers trained with this objective.
+            told: Mapping, wanted: Sequence[str]) -> dict[str, Tensor]:
+    """Wanted features {name: (M, N, .)} of M = A * S teachers trained with this objective.
 
-    Where each seed has data of its own, (A, N, .): the answers of its own teacher to each row.
+    Where each seed has data of its own, (A, N, .): those of its own teacher for each row.
     """
     recipe = recipe or _teacher_recipe(DEFAULT)
     spec = MLP(lab.data.inputs[0].numel(), TEACHER_WIDTHS, outputs)
@@ -330,13 +333,11 @@ def _taught(lab: Lab, train: Tensor, outputs: int, objective, knobs: Knobs, labe
             pass
         inputs = lab.data.inputs if lab.own is None else take(lab.data.inputs, lab.own).repeat(arms, 1, 1, 1, 1)
         with torch.no_grad():
-            outputs = population.features(inputs)
-        named = {"logits": outputs["logits"], "hidden": outputs[f"hidden{len(TEACHER_WIDTHS)}"]}
-        return named if lab.own is None else {name: value.reshape(arms, len(lab.data), -1)
-                                              for name, value in named.items()}
+            found = population.features(inputs)
+        return {name: found[name] if lab.own is None else found[name].reshape(arms, len(lab.data), -1)
+                for name in wanted}
 
-    made = cache.load_or_make("subclass-teachers", made_of, make, device=str(train.device))
-    return made["logits"], made["hidden"]
+    return cache.load_or_make("subclass-teachers", made_of, make, device=str(train.device))
 
 
 def _teacher_recipe(params: SubclassDistillation) -> Recipe:
@@ -457,7 +458,10 @@ def _alike(arms: Sequence[Arm], lab: Lab, params: SubclassDistillation) -> list[
 
 
 def _stack(told, group: Sequence[Arm], what: str, lab: Lab, sizes: Sequence[int] | None = None) -> Tensor:
-    """The messages of a group's teachers, (arms * S, N, K): as wide as `sizes`, or classes; 0 for arms without one."""
+    """The messages of a group's teachers, (arms * S, N, K), 0 for arms without one: as wide as `sizes`, or features.
+
+    Without sizes: the classes' logits, of teachers with as many subclasses in every class.
+    """
     messages = [None if arm.teacher is None else told[arm.teacher][what] for arm in group]
     if what == "logits" and sizes is None:
         classes = lab.data.n_classes
@@ -588,8 +592,9 @@ def _click_races(params: SubclassDistillation) -> Iterator[tuple[SubclassDistill
         *(arm for arm in ARMS if arm.name in ("hard labels", "two-class")),
         Arm("two-class of subclass teacher", f"subclass {max(params.click_subclasses)}", "classes", "classes")]
     for s in params.click_subclasses:
+        alone = [Arm("hard labels, larger head")] if s == max(params.click_subclasses) else []
         yield replace(params, subclasses=s, temperature=params.click_temperature), [
-            Arm("subclass", f"subclass {s}"), Arm("hard labels, larger head")]
+            Arm("subclass", f"subclass {s}"), *alone]
     yield replace(params, temperature=params.click_temperature), [arm for arm in ARMS if arm.name == "oracle"]
 
 

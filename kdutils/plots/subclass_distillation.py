@@ -8,6 +8,7 @@ from plotly.subplots import make_subplots
 
 from kdutils.datasets import GROUPINGS
 from kdutils.errors import one_of
+from kdutils.experiments.subclass_clicks import curves_of
 from kdutils.experiments.subclass_mnist import PUBLISHED
 from kdutils.plots.base import Plot, Table, band, intervals
 from kdutils.plots.style import COLOURS, MARKERS, SHADE_MARKERS, SHADES, base_layout, title_fonts
@@ -180,7 +181,9 @@ def click_curves(results: Results, metric: str = "log_loss", s: int | None = Non
     s = tried[-1] if s is None else one_of("s", s, tried)
     words = []
     for col, n in enumerate(sizes, 1):
-        curves = {arm: _curve(results, metric, arm, n, s if arm == "subclass" else None) for arm in MAIN}
+        same = {"part": "clicks", "transfer": n}
+        curves = {arm: curves_of(results, metric, same | {"method": arm} | ({"s": s} if arm == "subclass" else {}))
+                  for arm in MAIN}
         best = curves["hard labels"].min(axis=1) if metric == "log_loss" else curves["hard labels"].max(axis=1)
         said = []
         for arm, curve in curves.items():
@@ -232,12 +235,6 @@ def demo_curves(results: Results) -> Plot:
     return Plot(figure, f"Test accuracy (%) after {last} epochs on MNIST, digits 0-4 against 5-9: {', '.join(words)}. "
                         f"Markers at the right: the authors' one run. Bands: 95% over "
                         f"{int(summary['n'].iloc[0])} seeds.")
-
-
-def _curve(results: Results, metric: str, arm: str, n: int, s: int | None) -> pd.DataFrame:
-    """One arm's values by seed (rows) and step (columns)."""
-    same = {"part": "clicks", "transfer": n, "method": arm} | ({} if s is None else {"s": s})
-    return results.where(**same).pivot(index="seed", columns="step", values=metric)
 
 
 def _look(arm: str) -> str:
