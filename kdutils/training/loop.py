@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -76,13 +77,19 @@ class Task:
     def batch(self, position: Tensor) -> tuple[Tensor, Outputs, Tensor]:
         """Inputs (M, B, c, h, w), teacher outputs {name: (M, B, ...)}, labels (M, B) at positions (M, B) of `train`."""
         index = self.train.gather(1, position)
-        labels = self.labels[index] if self.labels.ndim == 1 else self.labels.gather(1, index)
+        labels = take(self.labels, index) if self.labels.ndim == 1 else self.labels.gather(1, index)
         outputs = {name: self._rows(output, index) for name, output in (self.teacher or {}).items()}
         return take(self.inputs, index), Named("teacher output", outputs), labels
 
     def _rows(self, outputs: Tensor, index: Tensor) -> Tensor:
-        which = self.teacher_of if self.teacher_of is not None else torch.arange(len(index), device=index.device)
-        return take(outputs.flatten(0, 1), index + which[:, None] * outputs.shape[1])
+        return take(outputs.flatten(0, 1), index + self._first_row)
+
+    @cached_property
+    def _first_row(self) -> Tensor:
+        """(M, 1): where each member's teacher begins among the rows of all teachers."""
+        device = self.train.device
+        which = torch.arange(len(self.train), device=device) if self.teacher_of is None else self.teacher_of
+        return which[:, None] * len(self.inputs)
 
 
 @dataclass(frozen=True, eq=False)
