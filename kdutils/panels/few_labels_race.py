@@ -86,7 +86,7 @@ class FewLabelsRace(AnsweringPanel):
     presets = {"20 labels": {"labels": 20}, "50": {"labels": 50}, "200": {"labels": 200}, "1,000": {"labels": MOST},
                "T = 1": {"temperature": 1.0}, "T = 4": {"temperature": 4.0}}
 
-    def __init__(self, seeds: int = 12, steps: int = 300, **values):
+    def __init__(self, seeds: int = 12, steps: int = 250, **values):
         self.lab = Lab.of(grouped("digits-2x5"), seeds)
         self.recipe = Recipe(steps=steps)
         self.arms = [arm for arm in ARMS if arm.name in RACERS]

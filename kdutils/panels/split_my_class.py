@@ -230,6 +230,8 @@ class SplitMyClass(AnsweringPanel):
                     f"{self.scene.told}. {self.scene.source}")
         found, total = self.found, 2 * now["subclasses"]
         note = " Beta or T_aux moved during this run." if self.mixed else ""
+        if (self.matches >= len(self.scene.kinds)).any():
+            note += f" Hollow: a further subclass of the same {self.scene.kind}."
         return (f"{setting}: told {self.scene.told} alone, teachers use {found.used.mean():.1f} of {total} subclasses; "
                 f"Hungarian accuracy on the {self.scene.kind}s {_words(interval(found.hungarian))}, on the two classes "
                 f"{_words(interval(found.right))} ({len(self.seeds)} seeds). The maps are those of seed 0: "
@@ -273,14 +275,15 @@ def match(found: np.ndarray, truth: np.ndarray, total: int, kinds: int, before: 
 
 
 def _apart(forms: dict[str, float], span: list[float]) -> dict[float, str]:
-    """Names of these values where they lie inside the span; a tick too near the one below stands a line above it."""
+    """Names of these values where they lie inside the span; one too near the tick below stands above its name."""
     ticks: dict[float, str] = {}
     for name, value in sorted(forms.items(), key=lambda item: item[1]):
         if value < span[0]:
             continue
         words = f"{name} {value:.2f}"
-        if ticks and value - (last := max(ticks)) < 0.1 * (span[1] - span[0]):
-            ticks[last] = f"{words}<br>{ticks[last]}"
+        lines = 1 + ticks[max(ticks)].count("<br>") if ticks else 0
+        if ticks and value - max(ticks) < 0.05 * (1 + lines) * (span[1] - span[0]):
+            ticks[max(ticks)] = f"{words}<br>{ticks[max(ticks)]}"
         else:
             ticks[value] = words
     return ticks

@@ -202,6 +202,7 @@ def test_every_point_of_the_maps_is_there_once(split):
     split.set(subclasses=10)
     split.run()
     assert len(x(split, "not sorted")) == 0 and shown("like", "also") == 597
+    assert ("Hollow: a further subclass" in split.reading()) == (shown("also") > 0)
     assert y(split, "usage").sum() == pytest.approx(100)
     for digit in range(10):
         mine = scenes.digits((0,)).places[split.shown[split.hidden.numpy() == digit]]
@@ -248,6 +249,7 @@ def test_the_ticks_follow_t_aux_and_s(split):
     split.set(t_aux=0.1)
     text = str(split.chart.figure().layout.yaxis4.ticktext)
     assert "one-hot -2.30" in text and "bound" not in text      # -10 would leave no room for the rest
+    assert [text.count("<br>") for text in split.chart.figure().layout.yaxis4.ticktext] == [0, 1, 0]    # no overlap
     split.set(subclasses=1, t_aux=1.0)
     assert "one-hot -0.57" in str(split.chart.figure().layout.yaxis4.ticktext)
 
