@@ -46,18 +46,22 @@ def shown(name: str, source: str):
     return space[name]
 
 
+# What a formula takes beside logits: numbers that serve any logits, and one value for each of three networks.
+TEMPERATURES = ((0.25, 1.0, 4.0, 20.0), [(1.0, 2.0, 8.0)])
+KNOBS = {"ranks": ((2, 5, 10), [(2.0, 3.0, 8.0)]), "sizes": (((5, 5), (3, 7), (10,)), [])}
+
+
 def examples(function) -> list[tuple]:
     """Arguments by their names: logits of a vector, a batch, and a stack of networks; knobs of every kind."""
     random = torch.Generator().manual_seed(7)
+    names = inspect.signature(function).parameters
+    (knob,) = [name for name in names if not name.endswith("logits")]
+    numbers, per_network = KNOBS.get(knob, TEMPERATURES)
     made = []
-    for shape in ((10,), (6, 10), (3, 6, 10)):
-        logits = iter([5 * torch.randn(shape, generator=random, dtype=torch.float64) for _ in range(2)])
-        names = inspect.signature(function).parameters
-        numbers, per_network = (([2, 5, 10], [2.0, 3.0, 8.0]) if "ranks" in names
-                                else ([0.25, 1.0, 4.0, 20.0], [1.0, 2.0, 8.0]))
-        each = numbers + [torch.tensor(per_network).double()] * (len(shape) == 3)
-        values = {name: next(logits) for name in names if name.endswith("logits")}
-        made += [tuple(values.get(name, knob) for name in names) for knob in each]
+    for shape in ((10,), (6, 10), (3, 6, 10))[knob == "t_aux":]:  # the auxiliary loss compares images: one is too few
+        values = {name: 5 * torch.randn(shape, generator=random, dtype=torch.float64) for name in names if name != knob}
+        each = [torch.tensor(value).double() for value in per_network if len(shape) == 3]
+        made += [tuple(values.get(name, number) for name in names) for number in [*numbers, *each]]
     return made
 
 
