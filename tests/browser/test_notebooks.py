@@ -2,6 +2,7 @@
 
 import re
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
@@ -202,27 +203,53 @@ def open_a_recall_option(page: Page) -> None:
     expect(why).to_have_text(re.compile(r"^(No|Right)\."))
 
 
-def test_a_reader_works_through_notebook_02(lab, notebook):
-    """Its panels have other sliders and two phases; what is asked of them is the same."""
-    page = Page(lab, notebook, "02_tolerant_teachers")
+@dataclass(frozen=True)
+class Later:
+    """What is looked at on a page whose panels have sliders of their own; cells by their ids."""
+
+    name: str
+    figures: tuple[str, ...]
+    predicted: tuple[str, str]          # a question and its reveal
+    still: tuple[str, re.Pattern]       # the panel that needs no training, and its slider
+    trained: tuple[str, ...]            # the live panels
+    drawn: tuple[str, ...] = ()         # further panels
+
+
+LATER = (
+    Later("02_tolerant_teachers",
+          ("mass-figure", "gain-figure", "generations-figure", "united-figure", "probe-figure", "fails-figure"),
+          ("answer-prediction", "answer-reveal"), ("answer-panel", re.compile("Strength")),
+          ("lab-panel", "tree-panel"), ("secondaries-panel",)),
+    Later("03_subclass_distillation",
+          ("discovery-figure", "used-figure", "few-figure", "controls-figure", "speed-figure", "clicks-figure",
+           "fails-figure"),
+          ("tells-prediction", "tells-reveal"), ("tells-panel", re.compile("Temperature T")),
+          ("split-panel", "toy-panel", "race-panel")),
+)
+
+
+@pytest.mark.parametrize("later", LATER, ids=[later.name for later in LATER])
+def test_a_reader_works_through_a_later_page(lab, notebook, later):
+    page = Page(lab, notebook, later.name)
     everything_ran_without_an_error(page.run_all())
-    for figure in ("mass-figure", "gain-figure", "generations-figure", "united-figure", "probe-figure", "fails-figure"):
+    for figure in later.figures:
         page.figure(figure)
 
-    predict_and_look_again(page, "answer-prediction", "answer-reveal")
-    panel = page.panel("answer-panel")
+    predict_and_look_again(page, *later.predicted)
+    panel = page.panel(later.still[0])
     before, said = last(panel), panel.locator(".kd-reading").text_content()
-    slider = panel.get_by_role("slider", name=re.compile("Strength"))
+    slider = panel.get_by_role("slider", name=later.still[1])
     slider.focus()
     slider.press("PageUp")
     expect(panel.locator(".kd-plot")).not_to_have_attribute("data-last", before)
     expect(panel.locator(".kd-reading")).not_to_have_text(said)
 
-    learnt = grow_then_stop(page.panel("lab-panel"))
-    grow_then_stop(page.panel("tree-panel"))
-    page.panel("secondaries-panel")
+    for name in later.drawn:
+        page.panel(name)
+    learnt = {name: grow_then_stop(page.panel(name)) for name in later.trained}
     page.reload()
-    assert points(page.panel("lab-panel")) == learnt, "the curves of before the reload are gone"
+    for name, drawn in learnt.items():
+        assert points(page.panel(name)) == drawn, "the curves of before the reload are gone"
     alive = page.page.evaluate(ASK, "import threading\nprint(*[t.name for t in threading.enumerate() "
                                     "if t.name.startswith('kdutils')])")
     assert alive.strip() == "", "a run goes on after Stop"
