@@ -22,8 +22,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import Field, asdict, dataclass, fields, is_dataclass, replace
 from importlib import import_module
+from numbers import Real
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -78,8 +79,9 @@ def sweep(experiment: str, grid: Mapping[str, Iterable], executor: Executor | No
     experiment: a module of kdutils.experiments ("start_here"), or the dotted path of a module of your own: a dataclass
         of parameters, `DEFAULT`, and `run(params, report) -> Results`.
     grid: {parameter: values}. The parameters that are not named have the value of `base`, else of DEFAULT.
-    executor: where the points run. By default a pool of `workers` processes (as many as cores), rebuilt if one of them
-        dies; with workers=1 this process. Dask: `Client(address).get_executor()`. It is left open.
+    executor: where the points run. By default a pool of `workers` processes (as many as cores; one on a GPU, which
+        they would have to share), rebuilt if one of them dies; with workers=1 this process. Dask:
+        `Client(address).get_executor()`. It is left open.
     folder: every finished point is written there at once, and found again by a later call of the same experiment,
         parameters, code and device. None keeps the points until the call ends.
     threads: CPU threads of torch in a worker.
@@ -99,7 +101,7 @@ def sweep(experiment: str, grid: Mapping[str, Iterable], executor: Executor | No
     grid = checked(experiment, grid, base)
     todo = points(experiment, grid, base, seeds_each)
     threads = whole("threads", threads, 1, 256)
-    workers = whole("workers", min(len(todo), os.cpu_count() or 1) if workers is None else workers, 1, 1024)
+    workers = whole("workers", _at_once(todo) if workers is None else workers, 1, 1024)
     with _folder(folder) as place:
         run = _Run(todo, place, f" in {place}" if folder is not None else "", report, progress)
         try:
@@ -137,10 +139,10 @@ def parameters(experiment: str, profile: str = "lecture") -> Any:
 
 def changed(experiment: str, base: Any, values: Mapping[str, Any]) -> Any:
     """`base` with other values, each checked; lists become tuples and whole numbers ints where the default is one."""
-    known = {field.name: getattr(base, field.name) for field in fields(base)}
+    known = {field.name: field for field in fields(base)}
     for name in values:
         one_of(f"parameter of {experiment}", name, known)
-    return replace(base, **{name: _like(name, value, known[name]) for name, value in values.items()})
+    return replace(base, **{name: _like(known[name], value, getattr(base, name)) for name, value in values.items()})
 
 
 def checked(experiment: str, grid: Mapping[str, Iterable], base: Any) -> dict[str, list]:
@@ -196,17 +198,20 @@ def _apart(made: Sequence[Point]) -> None:
                                      f"each with seeds={point.params.seeds}.")
 
 
-def _like(name: str, value: Any, default: Any) -> Any:
-    """`value` as the kind of thing that `default` is."""
+def _like(field: Field, value: Any, default: Any) -> Any:
+    """`value` as the kind of thing that `default` is: 4 and 4.0 are one temperature, and one key."""
+    name, value = field.name, value.item() if hasattr(value, "item") else value
+    if value is None and ("None" in str(field.type) or "Optional" in str(field.type)):
+        return None
     if isinstance(default, bool):
         if not isinstance(value, bool):
             raise ParameterError(f"{name} must be true or false, got {value!r}.")
-    elif name == "seed":
-        return whole(name, value, 0)
-    elif isinstance(default, int) and isinstance(value, (int, float, str)):
-        return whole(name, value, -2**63)
-    elif isinstance(default, float) and (isinstance(value, (bool, str)) or not hasattr(value, "__float__")):
-        raise ParameterError(f"{name} must be a number, got {value!r}.")
+    elif isinstance(default, int):
+        return whole(name, value, 0 if name == "seed" else -2**63)
+    elif isinstance(default, float):
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise ParameterError(f"{name} must be a number, got {value!r}.")
+        return float(value)
     elif isinstance(default, str) and not isinstance(value, str):
         raise ParameterError(f"{name} must be a word, got {value!r}.")
     elif isinstance(default, tuple):
@@ -367,6 +372,12 @@ def one_table(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 def _cell(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, (tuple, Mapping)) else value
+
+
+def _at_once(todo: Sequence[Point]) -> int:
+    """Processes by default."""
+    on_gpu = any(str(getattr(point.params, "device", "cpu")).startswith("cuda") for point in todo)
+    return 1 if on_gpu else min(len(todo), os.cpu_count() or 1)
 
 
 def _here(run: _Run, threads: int) -> None:

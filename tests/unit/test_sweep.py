@@ -10,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -17,7 +18,7 @@ from click.testing import CliRunner
 
 from kdutils import cli
 from kdutils.experiments import SweepError, common, start_here, sweep
-from kdutils.experiments.sweep import one_table
+from kdutils.experiments.sweep import _at_once, one_table, points
 from kdutils.networks import MLP
 from kdutils.results import Results
 from kdutils.training import Recipe
@@ -39,6 +40,7 @@ class Params:
     folder: str = ""
     size: float = 1.0
     shape: tuple[int, ...] = (1, 2)
+    most: int | None = 3
     loud: bool = False
     deadly: tuple[float, ...] = ()
     wrong: tuple[float, ...] = ()
@@ -366,6 +368,21 @@ def test_a_damaged_point_and_changed_code_are_measured_anew(made_up, tmp_path, m
     assert len(runs(made_up)) == 5
 
 
+def test_one_value_is_one_point_however_it_is_written(made_up, tmp_path):
+    """Catches 4 and 4.0, or NumPy's 4, kept under different keys and measured again."""
+    for sizes in ([2], [2.0], np.array([2.0], dtype=np.float32)):
+        same(sweep(NAME, {"size": sizes, "seed": np.arange(0, 2, 2)}, folder=tmp_path / "points", base=made_up),
+             expected(made_up, [2.0]))
+    assert len(runs(made_up)) == 1
+    results = sweep(NAME, {"most": [None, 5]}, folder=tmp_path / "points", base=made_up, workers=1)
+    assert results.params["grid"] == {"most": [None, 5]} and len(results.table) == 8
+
+
+def test_a_gpu_is_not_shared_by_default(made_up):
+    (on_cpu, *_), (on_gpu, *_) = (points(NAME, {"device": [name]}, made_up) for name in ("cpu", "cuda"))
+    assert _at_once([on_cpu] * 3) == min(3, os.cpu_count()) and _at_once([on_cpu, on_gpu]) == 1
+
+
 # What is refused ----------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize(("grid", "words"), [
@@ -378,6 +395,7 @@ def test_a_damaged_point_and_changed_code_are_measured_anew(made_up, tmp_path, m
     ({"device": [3]}, ("device", "word", "3")),
     ({"temperature": []}, ("temperature", "none")),
     ({"temperature": [4, 4.0]}, ("temperature", "4.0 twice")),
+    ({"temperature": [None]}, ("temperature", "None")),
     ({"steps": [2.5]}, ("steps", "2.5")),
     ({"seed": [-1]}, ("seed", "-1")),
     ({"seed": [0, 1]}, ("seed 1", "seed=0", "seed=1", "seeds=2")),
@@ -434,14 +452,14 @@ def test_one_value_is_one_run_with_a_changed_parameter(made_up, tmp_path):
     assert result.exit_code == 0, result.output
     results = Results.load(tmp_path / f"{NAME}.json")
     assert results.params["shape"] == [7] and results.params["size"] == 3 and results.params["grid"] == {}
-    assert results.table["value"].tolist() == [1, 2] and runs(made_up) == ["3 0"]
+    assert results.table["value"].tolist() == [1, 2] and runs(made_up) == ["3.0 0"]
 
 
 def test_a_failed_point_ends_the_command_with_1_and_keeps_the_rest(made_up, tmp_path):
     result = call(NAME, "--set", f"folder={made_up.folder}", "--set", "size=1,2", "--set", "wrong=[2]", "--workers", 1,
                   "--out", tmp_path)
     assert result.exit_code == 1 and result.stdout.startswith("Not complete: 4 rows")
-    assert "size=2 failed (ValueError: a wrong size); finished and kept" in result.stderr
+    assert "size=2.0 failed (ValueError: a wrong size); finished and kept" in result.stderr
 
 
 @pytest.mark.parametrize(("words", "said"), [
