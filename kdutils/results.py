@@ -100,7 +100,9 @@ class Results:
     def save(self, path: str | Path) -> None:
         """Write one JSON file, whole or not at all."""
         text = json.dumps({"params": dict(self.params), "provenance": dict(self.provenance), "complete": self.complete,
-                           "table": json.loads(self.table.to_json(orient="split", index=False, double_precision=6))})
+                           "columns": list(self.table),
+                           "pieces": [json.loads(piece.to_json(orient="split", index=False, double_precision=6))
+                                      for piece in _pieces(self.table)]})
         cache.write_whole(Path(path), lambda target: target.write_text(text + "\n"))
 
     @classmethod
@@ -108,13 +110,22 @@ class Results:
         """Read what `save` wrote."""
         try:
             stored = json.loads(Path(path).read_text())
-            table = pd.read_json(StringIO(json.dumps(stored["table"])), orient="split", dtype=False,
-                                 precise_float=True)  # 0.3 must stay 0.3: settings are found by equality
+            pieces = [pd.read_json(StringIO(json.dumps(piece)), orient="split", dtype=False,
+                                   precise_float=True)  # 0.3 must stay 0.3: settings are found by equality
+                      for piece in stored["pieces"]]
+            table = pd.concat(pieces or [pd.DataFrame()], ignore_index=True).reindex(columns=stored["columns"])
         except FileNotFoundError:
             raise ParameterError(f"there are no results at {path}.") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ParameterError(f"{path} is not a results file ({error}).") from error
         return cls(table, stored["params"], stored["provenance"], stored["complete"])
+
+
+def _pieces(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """Rows in a row that fill the same columns, and those columns alone: half a file would be nulls else."""
+    filled = table.notna().reset_index(drop=True)
+    piece_of = filled.ne(filled.shift()).any(axis=1).cumsum().to_numpy()
+    return [piece.dropna(axis="columns", how="all") for _, piece in table.groupby(piece_of)]
 
 
 def provenance(device: str | torch.device, seconds: float) -> dict:

@@ -123,13 +123,25 @@ def test_columns_that_look_like_dates_or_ids_stay_as_they_are(tmp_path):
     pd.testing.assert_frame_equal(Results.load(tmp_path / "runs.json").table, rows)
 
 
+def test_rows_that_fill_other_columns_keep_their_order_and_cost_no_nulls(tmp_path):
+    rows = pd.DataFrame([{"seed": 0, "part": "a", "x": 1.5}, {"seed": 1, "part": "b", "y": "q"},
+                         {"seed": 2, "part": "b", "y": "r"}, {"seed": 3, "part": "a", "x": 2.5}])
+    rows["never"] = math.nan
+    Results(rows).save(tmp_path / "runs.json")
+    again = Results.load(tmp_path / "runs.json").table
+    pd.testing.assert_frame_equal(again, rows, check_dtype=False)
+    assert again["seed"].dtype == rows["seed"].dtype and "null" not in (tmp_path / "runs.json").read_text()
+    Results(rows[:0]).save(tmp_path / "none.json")
+    assert list(Results.load(tmp_path / "none.json").table) == list(rows)
+
+
 def test_missing_and_corrupt_files_are_refused(tmp_path, refuses):
     with refuses("no results", "absent.json"):
         Results.load(tmp_path / "absent.json")
     Results(table()).save(tmp_path / "whole.json")
     whole = (tmp_path / "whole.json").read_bytes()
-    for content in (b"", whole[:200], b"[1, 2]", b'{"table": 3}', b'{"params": {}}', b"\xff\xfe\x00garbage",
-                    json.dumps({"params": {}, "table": {"columns": ["a"], "data": [[1, 2]]}}).encode()):
+    for content in (b"", whole[:200], b"[1, 2]", b'{"pieces": 3}', b'{"params": {}}', b"\xff\xfe\x00garbage",
+                    json.dumps({"params": {}, "columns": ["a"], "pieces": [{"columns": ["a"], "data": [[1, 2]]}]}).encode()):
         (tmp_path / "corrupt.json").write_bytes(content)
         with refuses("corrupt.json", "not a results file"):
             Results.load(tmp_path / "corrupt.json")
