@@ -140,8 +140,9 @@ def test_missing_and_corrupt_files_are_refused(tmp_path, refuses):
         Results.load(tmp_path / "absent.json")
     Results(table()).save(tmp_path / "whole.json")
     whole = (tmp_path / "whole.json").read_bytes()
+    ragged = {"params": {}, "columns": ["a"], "pieces": [{"columns": ["a"], "data": [[1, 2]]}]}
     for content in (b"", whole[:200], b"[1, 2]", b'{"pieces": 3}', b'{"params": {}}', b"\xff\xfe\x00garbage",
-                    json.dumps({"params": {}, "columns": ["a"], "pieces": [{"columns": ["a"], "data": [[1, 2]]}]}).encode()):
+                    json.dumps(ragged).encode()):
         (tmp_path / "corrupt.json").write_bytes(content)
         with refuses("corrupt.json", "not a results file"):
             Results.load(tmp_path / "corrupt.json")
