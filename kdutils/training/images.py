@@ -136,7 +136,7 @@ def image_steps(network: nn.Module, task: ImageTask, objective: Objective, knobs
     """Train `network` in place; yields at step 0, every `every` steps (default: each epoch) and at the end.
 
     reads: the named features of the network that the objective asks for. Wrong arguments raise here, before the first
-    snapshot is pulled.
+    snapshot is pulled; with features other than logits, a missing knob or teacher raises at the first step.
     """
     knobs, recipe = knobs or Knobs(), recipe or ImageRecipe()
     device = task.pictures.device
@@ -145,8 +145,16 @@ def image_steps(network: nn.Module, task: ImageTask, objective: Objective, knobs
     parts = dict(network.named_children())
     for name in reads:
         one_of("feature", name, parts)
-    knobs.read(1, device)
+    if reads == ("logits",):
+        rehearse(objective, parts["logits"].out_features, task.teacher is not None, knobs)
     return _image_steps(network, task, objective, knobs, recipe, switches, every, reads)
+
+
+def rehearse(objective: Objective, classes: int, taught: bool, knobs: Knobs) -> None:
+    """Asks the objective about two made-up images, so that what it misses is named in a sentence before any work."""
+    outputs = {"logits": torch.zeros(2, classes)}
+    teacher = Named("teacher output", outputs if taught else {})
+    objective(outputs, teacher, torch.zeros(2, dtype=torch.int64), knobs.read(1, torch.device("cpu")))
 
 
 def _image_steps(network, task, objective, knobs, recipe, switches, every, reads) -> Iterator[ImageSnapshot]:
@@ -165,7 +173,8 @@ def _image_steps(network, task, objective, knobs, recipe, switches, every, reads
     last = 0
     for done in range(1, steps + 1):
         with switches.set(), clock:
-            network.train()  # a consumer may have evaluated it
+            if done == last + 1:
+                network.train()  # a consumer may have evaluated it
             step(next(rows), recipe.lr * rate((done - 1) / steps), knobs.read(1, device))
             if done == step.first:
                 clock.end_warm_up()
@@ -236,9 +245,8 @@ class Step:
         self.optimizer = torch.optim.SGD(
             network.parameters(), self.rate(recipe.lr), recipe.momentum, weight_decay=recipe.weight_decay,
             nesterov=recipe.nesterov, fused=True if switches.fused or switches.cuda_graphs else None)
-        self.loss_of = self.losses
-        if switches.compiled:
-            self.first, self.loss_of = max(1, self.first), torch.compile(self.losses, dynamic=False)
+        self.loss_of = switches.ready(self.losses)
+        self.first = max(self.first, int(switches.compiled))
 
     def rate(self, lr: float) -> float | Tensor:
         """The learning rate as the optimiser holds it."""
@@ -264,8 +272,7 @@ class Step:
         labels = self.labels.index_select(0, index)
         mixture = (labels[row["partner"]], row["weight"]) if "weight" in row else None
         with torch.enable_grad():  # whatever the caller has switched off
-            images = change(self.normalise(pixels))
-            loss = self.loss_of(images, Named("teacher output", teacher), labels, mixture, values)
+            loss = self.loss_of(change(self.normalise(pixels)), teacher, labels, mixture, dict(values))
         self.optimizer.zero_grad(set_to_none=True)
         loss.sum().backward()
         self.optimizer.step()

@@ -48,6 +48,14 @@ class Switches:
         finally:
             torch.backends.cudnn.benchmark = before
 
+    def ready(self, work: Callable) -> Callable:
+        """`work`, compiled for one shape if that switch is on, else as it is."""
+        if not self.compiled:
+            return work
+        # Each kind of network compiles the same code anew; past the limit torch would quietly stop compiling.
+        torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)
+        return torch.compile(work, dynamic=False)
+
     def __str__(self) -> str:
         on = [field.name.replace("_", " ") for field in fields(self) if getattr(self, field.name)]
         return ", ".join(on) or "all switches off"

@@ -71,7 +71,7 @@ class Teacher:
         self.network = switches.place(copy.deepcopy(network), device).eval().requires_grad_(False)
         self.normalisation, self.switches, self.accuracy, self.device = normalisation, switches, accuracy, device
         self._normalise: dict[int, Callable] = {}
-        self._run = torch.compile(self.network, dynamic=False) if switches.compiled else self.network
+        self._run = switches.ready(self.network)
 
     @cached_property
     def digest(self) -> str:
@@ -90,7 +90,11 @@ class Teacher:
         change: what is done to normalised images before the network sees them (mixup and the like).
         """
         images = self.normalise(pixels)
-        return {"logits": self.logits(images if change is None else change(images))}
+        return {"logits": self.logits(self._run, images if change is None else change(images))}
+
+    def of_many(self, pixels: Tensor) -> Tensor:
+        """Answers (n, C) to any number of pictures: never compiled, which would be for one number only."""
+        return self.logits(self.network, self.normalise(pixels))
 
     def normalise(self, pixels: Tensor) -> Tensor:
         width = pixels.shape[-1]
@@ -99,10 +103,10 @@ class Teacher:
         return self._normalise[width](pixels)
 
     @torch.no_grad()
-    def logits(self, images: Tensor) -> Tensor:
+    def logits(self, network: Callable, images: Tensor) -> Tensor:
         """(B, c, h, w), normalised -> (B, C)."""
         with self.switches.precision(self.device):
-            return self._run(images).float()
+            return network(images).float()
 
 
 class TeacherViews:
@@ -150,9 +154,8 @@ class TeacherViews:
             return
         start = time.perf_counter()
         for part in wanted.split(self.chunk):
-            place = self._whole_chunk(part).to(self.device)
-            image, seen = place // self.views, place % self.views
-            found = self.teacher(image, seen, self.pictures.windows.take(image, seen))["logits"]
+            place = part.to(self.device)
+            found = self.teacher.of_many(self.pictures.windows.take(place // self.views, place % self.views))
             if self.table is None:
                 self.table = torch.zeros(self.there.numel(), found.shape[1], dtype=KEPT_AS[self.kept_as],
                                          device=self.device)
@@ -162,11 +165,6 @@ class TeacherViews:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         self.seconds += time.perf_counter() - start
-
-    def _whole_chunk(self, part: Tensor) -> Tensor:
-        """A compiled teacher is compiled for one shape: a short chunk repeats its last picture."""
-        missing = self.chunk - len(part) if self.teacher.switches.compiled else 0
-        return torch.cat([part, part[-1:].expand(missing)])
 
     def __call__(self, index: Tensor, view: Tensor, pixels: Tensor | None = None, change=None) -> Outputs:
         """The kept answers {"logits": (B, C)} to images `index` (B,) in `view` (B,), which `prepare` was told of."""

@@ -9,7 +9,16 @@ The plain loop is what the usual code bases do, written from its description: a 
 with PIL, single precision, an eager teacher in the loop, loss and top-1 read back at every step. Every round times all
 ways in turn, so that a busy machine slows all of them; ratios are medians over the rounds. Images per second are wall
 clock; on a CPU the processor's seconds are kept beside them. Compilers and recordings work before the clock starts.
-Results go to results/images_<device>.json, images_parity_<device>.json and images_bf16_<device>.json beside this file.
+Results go to images_<device>.json, images_parity_<device>.json and images_bf16_<data>_<device>.json in results/.
+
+The trainings themselves are an experiment. With KDUTILS_DATA where CIFAR-100 lies and KDUTILS_CACHE where the teacher
+(9 MB for wrn-40-2) shall stay for the next command:
+
+    python -c 'from kdutils.experiments.image_pairs import *; run(ImagePairs(device="cuda", methods=()), print)'
+    python -c 'from kdutils.experiments.image_pairs import *
+    run(ImagePairs(device="cuda", methods=("distilled",)), print).save("wrn-40-2_wrn-16-2.json")'
+
+The first trains the teacher alone, the second five students; pair, epochs, schedule, seed and seeds are parameters.
 """
 
 import copy
@@ -293,7 +302,7 @@ def accuracy(device: str, data: str, images: int, epochs: float, seeds: int) -> 
     result = {"benchmark": "bf16 against single precision", "params": asdict(params), "rows": rows,
               "teacher": {name: column["teacher"] for name, column in columns.items()}, "switches": str(fast(device)),
               "provenance": provenance(device, time.perf_counter() - start)}
-    write(f"images_bf16_{device}", result)
+    write(f"images_bf16_{data}_{device}", result)
     return result
 
 

@@ -318,8 +318,12 @@ def test_another_teacher_is_another_loss_and_hard_labels_need_none():
 
 
 def test_an_objective_that_misses_its_teacher_says_so(refuses):
+    student, task = image_network("resnet8", CLASSES), ImageTask(made_pictures())
     with refuses("teacher output", "logits"):
-        trained(made_pictures())
+        image_steps(student, task, distillation, Knobs(temperature=4.0, alpha=0.9))
+    taught = ImageTask(task.pictures, teacher=made_teacher(task.pictures))
+    with refuses("knob", "temperature"):
+        image_steps(student, taught, distillation, Knobs(alpha=1))
 
 
 # The loop's promises

@@ -55,7 +55,7 @@ import torch
 threads = threading.active_count()
 from kdutils import cache, claims, datasets, errors, metrics, networks, objectives, results, seeds, training
 from kdutils.experiments import common, dark_knowledge, start_here, subclass_clicks, subclass_distillation
-from kdutils.experiments import subclass_mnist, tolerant_teachers
+from kdutils.experiments import image_pairs, subclass_mnist, tolerant_teachers
 assert threading.active_count() == threads, threading.enumerate()
 assert not torch.cuda.is_initialized()
 assert "torchvision" not in sys.modules, "half a second that only the pictures of CelebA need"
