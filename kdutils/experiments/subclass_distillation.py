@@ -61,7 +61,7 @@ class SubclassDistillation:
     betas: tuple[float, ...] = (0.1, 0.3, 1.0)
     t_auxs: tuple[float, ...] = (0.1, 0.5, 1.0)
     entropy_betas: tuple[float, ...] = (0.3, 1.0, 3.0)
-    sizes: tuple[int, ...] = (2, 3, 10, 20)
+    sizes: tuple[int, ...] = (2, 10, 20)
     transfer_sizes: tuple[int, ...] = (20, 50, 100, 200, 500, 1200)
     width: int = 16
     narrow: int = 8
@@ -74,7 +74,7 @@ class SubclassDistillation:
     teacher_steps: int = 300
     student_steps: int = 400
     click_rows: tuple[int, ...] = (2000, 8000)
-    click_subclasses: tuple[int, ...] = (2, 3, 5)
+    click_subclasses: tuple[int, ...] = (2, 5)
     click_beta: float = 0.03
     click_t_aux: float = 0.3
     click_temperature: float = 2.0
@@ -308,8 +308,9 @@ def hidden_blocks(lab: Lab) -> tuple[Tensor, tuple[int, ...]]:
     labels, hidden = lab.data.labels, lab.data.hidden
     if hidden is None:
         raise ParameterError(f"{lab.data.name} has no hidden classes to compare with.")
-    pairs, renumbered = torch.stack([labels, hidden], -1).unique(dim=0, return_inverse=True)
-    return renumbered, tuple(pairs[:, 0].bincount(minlength=lab.data.n_classes).tolist())
+    many = int(hidden.max()) + 1
+    pairs, renumbered = (labels * many + hidden).unique(return_inverse=True)
+    return renumbered, tuple((pairs // many).bincount(minlength=lab.data.n_classes).tolist())
 
 
 def _taught(lab: Lab, train: Tensor, outputs: int, objective, knobs: Knobs, labels: Tensor, recipe: Recipe | None,
