@@ -29,7 +29,7 @@ from kdutils.training.views import KEPT_AS, affordable
 METHODS = ("hard labels", "distilled")
 ASKED = ("cached", "online")
 UNMIRRORED = ("digits", "mnist", "svhn")  # whose images mean something else, or nothing, in the mirror
-SYSTEM = {"cpu": 0.6e9, "cuda": 1.5e9}    # what torch itself takes before it trains anything
+SYSTEM = {"cpu": 1.0e9, "cuda": 1.5e9}    # what torch itself takes before it trains anything
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class ImagePairs:
     """pair: "teacher:student", names of `networks.NETWORKS`. epochs, batch, lr, weight_decay, schedule: every network's
     (the public benchmarks' recipe); teacher_epochs where the teacher's differ. seeds: students of each method. images:
     training images, balanced over the classes; None for all. methods: some of "hard labels", "distilled". teacher:
-    "cached", its answers kept as kept_as, or "online". switches: one of training.switches.CHOICES. pad, flip: by the
-    data if None (an eighth of the side; digits are not mirrored).
+    "cached", its answers kept as kept_as, or "online"; keep_answers: on disk too, for the next command. switches: one
+    of training.switches.CHOICES. pad, flip: by the data if None (an eighth of the side; digits are not mirrored).
     """
 
     data: str = "cifar-100"
@@ -57,6 +57,7 @@ class ImagePairs:
     methods: tuple[str, ...] = METHODS
     teacher: str = "cached"
     kept_as: str = "float16"
+    keep_answers: bool = False
     switches: str = "fast"
     pad: int | None = None
     flip: bool | None = None
@@ -127,12 +128,16 @@ def memory(bench: Bench, params: ImagePairs) -> dict[str, int]:
     shape, augmentation = bench.data.shape, params.augmentation(bench.data.shape[-1])
     steps = [of_activations(network, shape[-1], params.batch, bench.switches.bf16) for network in bench.networks]
     answers = TeacherViews.bytes(len(bench.train), augmentation.views, bench.data.n_classes, params.kept_as)
+    if params.teacher == "online" or "distilled" not in params.methods:
+        answers = 0
+    if params.keep_answers and params.device == "cpu":
+        answers *= 2  # the file is put together in memory
     return {"torch": int(SYSTEM[torch.device(params.device).type]),
             "images": bench.data.images.numel(),
             "pictures": Windows.bytes(len(bench.train), shape, augmentation),
             "networks": sum(map(of_network, bench.networks)),
             "a step": max(steps),
-            "the teacher's answers": answers if params.teacher == "cached" and "distilled" in params.methods else 0}
+            "the teacher's answers": answers}
 
 
 def planned(bench: Bench, params: ImagePairs, report: Callable[[str], None], free: int | None = None) -> int | None:
@@ -152,7 +157,7 @@ def planned(bench: Bench, params: ImagePairs, report: Callable[[str], None], fre
     if least > free:
         raise ParameterError(f"{params.pair} on {params.data} must have about {least / 1e9:.2f} GB of memory on "
                              f"{params.device}, got {free / 1e9:.2f} GB free; take fewer images or a smaller batch.")
-    return free - least
+    return (free - least) // (2 if params.keep_answers and params.device == "cpu" else 1)
 
 
 def run(params: ImagePairs, report: Callable[[str], None] = lambda line: None) -> Results:
@@ -190,7 +195,7 @@ def _groups(bench: Bench, params: ImagePairs, report, room: int | None) -> Itera
             asked = (teacher.asked - before) / len(pictures) if isinstance(teacher, TeacherViews) else steps
             yield [told({"method": method, "network": str(bench.networks[1]), "seed": seed, **row,
                          "passes": asked if distils else 0.0}, report)]
-    if isinstance(teacher, TeacherViews):
+    if isinstance(teacher, TeacherViews) and params.keep_answers:
         teacher.keep()
 
 

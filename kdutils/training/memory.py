@@ -1,5 +1,7 @@
 """What a training of image networks will take, said before it starts, and what it did take."""
 
+import sys
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -35,18 +37,18 @@ def peak_memory(device: str | torch.device) -> int | None:
         import resource  # not on Windows
     except ImportError:
         return None
-    import sys
-
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
+@cache
 def of_network(network: ImageNetwork) -> int:
     """Bytes of a network in training: weights, gradients and momentum in single precision."""
     with torch.device("meta"):
         return 12 * sum(parameter.numel() for parameter in network.build().parameters())
 
 
+@cache
 def of_activations(network: ImageNetwork, side: int, batch: int, bf16: bool = False) -> int:
     """Bytes that a training step takes: what it keeps for its backward pass, and as much for what comes and goes.
 

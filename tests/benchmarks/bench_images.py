@@ -315,7 +315,7 @@ def write(name: str, result: dict) -> None:
 @click.command()
 @click.option("--device", default="cpu", type=click.Choice(["cpu", "cuda"]))
 @click.option("--rounds", default=5, type=click.IntRange(1))
-@click.option("--steps", default=None, type=click.IntRange(1), help="A round; default 31, on a GPU 150.")
+@click.option("--steps", default=None, type=click.IntRange(1), help="A round; default 20, on a GPU 150.")
 @click.option("--workers", default=None, type=click.IntRange(0), help="Of the plain loop's loader; default by cores.")
 @click.option("--threads", default=2, type=click.IntRange(1), help="Of torch, on a CPU.")
 @click.option("--compiled", is_flag=True, help="torch.compile on the CPU too.")
@@ -336,7 +336,7 @@ def main(device, rounds, steps, workers, threads, compiled, losses, accuracies, 
     if not losses:
         if workers is None:  # on two cores workers only get in the way of the training itself
             workers = 0 if os.cpu_count() <= 2 else min(8, os.cpu_count() // 2)
-        speed(device, rounds, steps or (IMAGES["cpu"] // BATCH if device == "cpu" else 150), workers, compiled)
+        speed(device, rounds, steps or (20 if device == "cpu" else 150), workers, compiled)
 
 
 if __name__ == "__main__":

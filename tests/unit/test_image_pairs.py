@@ -11,7 +11,7 @@ from kdutils.experiments import image_pairs
 from kdutils.experiments.image_pairs import DEFAULT, SMOKE, Bench, ImagePairs, memory, planned, run
 from kdutils.training.memory import of_activations, of_network, peak_memory
 
-QUICK = replace(SMOKE, epochs=1, images=128, switches="single precision", kept_as="float32")
+QUICK = replace(SMOKE, epochs=1, images=128, switches="single precision", kept_as="float32", keep_answers=True)
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +98,11 @@ def test_the_full_profile_fits_or_says_that_it_will_not(pair, refuses):
     least = sum(parts.values()) - parts["the teacher's answers"]
     assert planned(bench, params, said.append, free=24 * 10**9) == 24 * 10**9 - least
     assert planned(bench, params, said.append, free=least) == 0, "no room for the answers"
+    written = replace(params, keep_answers=True)
+    assert planned(bench, written, said.append, free=least + 10) == 5, "a file is put together in memory"
     with refuses(pair, "GB free", "cpu"):
         planned(bench, params, said.append, free=least - 1)
-    assert len(said) == 3 and all("24.00 GB are free" in line for line in said[:1])
+    assert len(said) == 4 and all("24.00 GB are free" in line for line in said[:1])
 
 
 def test_where_answers_do_not_fit_the_teacher_stays_in_the_loop(monkeypatch):
