@@ -300,8 +300,8 @@ class Step:
 class Recorded(Step):
     """A step that is run a few times, then recorded as a CUDA graph and replayed: one launch instead of hundreds.
 
-    Knobs are constants of the recording; when one changes, the step is recorded anew. The learning rate and the batch
-    are values at fixed places.
+    Knobs are constants of the recording; when one changes, some steps run as they are (a compiler may have to work) and
+    the step is recorded anew. The learning rate and the batch are values at fixed places.
     """
 
     first = 4
@@ -321,7 +321,7 @@ class Recorded(Step):
         for name, value in row.items():
             self.row[name].copy_(value)
         if values is not self.values:
-            self.values, self.replay = values, None
+            self.values, self.replay, self.done = values, None, 0
         self.done += 1
         if self.done < self.first:  # real steps, on the stream on which the recording will be made
             with aside(self.stream):
@@ -345,7 +345,8 @@ def aside(stream: torch.cuda.Stream) -> Iterator[None]:
 def recorded(work: Callable[[], None], stream: torch.cuda.Stream) -> Callable[[], None]:
     """What replays `work` on the GPU."""
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=stream):
+    # Other threads, such as a data loader's, may go on using the GPU meanwhile.
+    with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
         work()
     return graph.replay
 

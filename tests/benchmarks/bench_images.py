@@ -177,7 +177,9 @@ class Ways:
         start = time.perf_counter()
         for _ in range(steps):
             next(run)
-        return steps * BATCH / (time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        run.close()
+        return steps * BATCH / seconds
 
     def ours(self, teacher, switches: Switches, steps: int, name: str) -> float:
         student, task = image_network(self.student, CLASSES, seed=SEED), ImageTask(self.pictures, SEED, teacher)
@@ -228,12 +230,11 @@ def speed(device: str, rounds: int, steps: int, workers: int, compiled: bool) ->
         promised = PROMISED[device]
         for name, value in row["times_the_plain_loop"].items():
             goal = f"   promised: {promised[pair, name]}" if (pair, name) in promised else ""
-            print(f"{name:34} {row['images_per_second'][name]:>10,.1f} images/s {value:>6.2f}x{goal}")
-    write(f"images_{device}", {"benchmark": "images", "batch": BATCH, "images": IMAGES[device], "rows": rows,
-                               "switches": str(fast(device)), "promised": [
-                                   {"pair": pair, "way": way, "times": times}
-                                   for (pair, way), times in PROMISED[device].items()],
-                               "provenance": provenance(device, time.perf_counter() - start)})
+            print(f"{name:34} {row['images_per_second'][name]:>10,.1f} images/s {value:>6.2f}x{goal}", flush=True)
+        goals = [{"pair": pair, "way": way, "times": times} for (pair, way), times in promised.items()]
+        write(f"images_{device}", {"benchmark": "images", "batch": BATCH, "images": IMAGES[device], "rows": rows,
+                                   "switches": str(fast(device)), "promised": goals,
+                                   "provenance": provenance(device, time.perf_counter() - start)})
     return rows
 
 
@@ -314,7 +315,7 @@ def write(name: str, result: dict) -> None:
 
 @click.command()
 @click.option("--device", default="cpu", type=click.Choice(["cpu", "cuda"]))
-@click.option("--rounds", default=5, type=click.IntRange(1))
+@click.option("--rounds", default=None, type=click.IntRange(1), help="Default 5, on a GPU 3.")
 @click.option("--steps", default=None, type=click.IntRange(1), help="A round; default 20, on a GPU 150.")
 @click.option("--workers", default=None, type=click.IntRange(0), help="Of the plain loop's loader; default by cores.")
 @click.option("--threads", default=2, type=click.IntRange(1), help="Of torch, on a CPU.")
@@ -336,7 +337,8 @@ def main(device, rounds, steps, workers, threads, compiled, losses, accuracies, 
     if not losses:
         if workers is None:  # on two cores workers only get in the way of the training itself
             workers = 0 if os.cpu_count() <= 2 else min(8, os.cpu_count() // 2)
-        speed(device, rounds, steps or (20 if device == "cpu" else 150), workers, compiled)
+        rounds, steps = rounds or (5 if device == "cpu" else 3), steps or (20 if device == "cpu" else 150)
+        speed(device, rounds, steps, workers, compiled)
 
 
 if __name__ == "__main__":
