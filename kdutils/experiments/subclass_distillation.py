@@ -21,7 +21,7 @@ from torch import Tensor
 
 from kdutils import cache, metrics
 from kdutils import seeds as streams
-from kdutils.datasets import grouped, take
+from kdutils.datasets import Dataset, Table, grouped, take
 from kdutils.errors import ParameterError, at_least, between, positive, whole
 from kdutils.experiments.common import Lab, collected, digest
 from kdutils.experiments.subclass_clicks import click_lab
@@ -291,7 +291,7 @@ def teachers(lab: Lab, params: SubclassDistillation, train: Tensor | None = None
     entropy = divided(lab, train, sizes, [(params.entropy_beta, 1.0)], "entropy", recipe)[0]
     two, hidden = told_classes(lab, train, lab.data.labels, lab.data.n_classes, recipe)
     by_pixels = clusters(lab, train, sizes)
-    truth, inside = hidden_blocks(lab)
+    truth, sizes_inside = hidden_blocks(lab)
     return {
         "two-class": {"logits": two, "hidden": _standardised(hidden, train)},
         "no auxiliary loss": {"logits": plain},
@@ -299,18 +299,22 @@ def teachers(lab: Lab, params: SubclassDistillation, train: Tensor | None = None
         "subclass (entropy)": {"logits": entropy},
         "k-means teacher": {"logits": told_classes(lab, train, by_pixels, sum(sizes), recipe)[0]},
         "k-means labels": {"logits": CERTAIN * torch.nn.functional.one_hot(by_pixels, sum(sizes)).float()},
-        "oracle": {"logits": told_classes(lab, train, truth, sum(inside), recipe)[0]},
+        "oracle": {"logits": told_classes(lab, train, truth, sum(sizes_inside), recipe)[0]},
     }
 
 
 def hidden_blocks(lab: Lab) -> tuple[Tensor, tuple[int, ...]]:
+    """`inside` of the lab's data."""
+    return inside(lab.data)
+
+
+def inside(data: Dataset | Table) -> tuple[Tensor, tuple[int, ...]]:
     """The hidden classes (N,), renumbered so that those of a class stand together, and how many each class has."""
-    labels, hidden = lab.data.labels, lab.data.hidden
-    if hidden is None:
-        raise ParameterError(f"{lab.data.name} has no hidden classes to compare with.")
-    many = int(hidden.max()) + 1
-    pairs, renumbered = (labels * many + hidden).unique(return_inverse=True)
-    return renumbered, tuple((pairs // many).bincount(minlength=lab.data.n_classes).tolist())
+    if data.hidden is None:
+        raise ParameterError(f"{data.name} has no hidden classes to compare with.")
+    many = int(data.hidden.max()) + 1
+    pairs, renumbered = (data.labels * many + data.hidden).unique(return_inverse=True)
+    return renumbered, tuple((pairs // many).bincount(minlength=data.n_classes).tolist())
 
 
 def _taught(lab: Lab, train: Tensor, outputs: int, objective, knobs: Knobs, labels: Tensor, recipe: Recipe | None,
@@ -512,8 +516,7 @@ def _other_rows(lab: Lab, params: SubclassDistillation) -> list[dict]:
 
 def _reference_rows(lab: Lab, told) -> list[dict]:
     """The teachers told the hidden classes, and those with nothing but two outputs."""
-    truth, inside = hidden_blocks(lab)
-    return (_discovered(lab, told["oracle"]["logits"], inside, method="oracle")
+    return (_discovered(lab, told["oracle"]["logits"], hidden_blocks(lab)[1], method="oracle")
             + _discovered(lab, told["two-class"]["logits"], (1,) * lab.data.n_classes, method="two-class", s=1))
 
 
@@ -559,10 +562,10 @@ def _click_rows(params: SubclassDistillation) -> Iterator[list[dict]]:
     lab = click_lab(params.seeds, params.seed, max(params.click_rows), CLICKS_HELD_OUT, params.device)
     recipe, classes, rows = Recipe(params.click_teacher_steps, batch=128, lr=5e-3), lab.data.n_classes, []
     enough_of_each(lab.data.labels[lab.pool], classes, max(params.click_subclasses))
-    truth, inside = hidden_blocks(lab)
-    heads = {"two-class": (1,) * classes, "oracle": inside}
+    truth, segments = hidden_blocks(lab)
+    heads = {"two-class": (1,) * classes, "oracle": segments}
     told = {"two-class": told_classes(lab, lab.pool, lab.data.labels, classes, recipe)[0],
-            "oracle": told_classes(lab, lab.pool, truth, sum(inside), recipe)[0]}
+            "oracle": told_classes(lab, lab.pool, truth, sum(segments), recipe)[0]}
     for s in params.click_subclasses:
         heads[f"subclass {s}"] = (s,) * classes
         told[f"subclass {s}"] = divided(lab, lab.pool, (s,) * classes, [(params.click_beta, params.click_t_aux)],
