@@ -67,7 +67,7 @@ class SplitMyClass(AnsweringPanel):
                "Too much": {"subclasses": 5, "beta": 1.5, "t_aux": 0.2}}
 
     def __init__(self, data: str = "digits", seeds: int = 6, steps: int = 300, **values):
-        one_of("data", data, SCENES)
+        self.variant = one_of("data", data, SCENES)
         self.seeds = tuple(range(whole("seeds", seeds, 1)))
         self.scene = scene(data, self.seeds)
         self.recipe = Recipe(steps=steps, batch=128, lr=self.scene.lr)

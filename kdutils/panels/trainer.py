@@ -48,6 +48,7 @@ class TrainingPanel(Panel):
     unit = "step"       # what a snapshot counts, in the status line
     frames = 8.0        # figures per second, at most, that the run asks for
     patience = 2.0      # seconds to wait for a step under way on pause, stop or reset
+    variant = ""        # panels of one class whose variants differ live side by side on a page
 
     def __init__(self, *, full_speed: bool = False, **values):
         positive("pace", self.pace)
@@ -484,7 +485,7 @@ def _stop_former(panel: TrainingPanel) -> None:
 
     Kinds are told apart by name: a class that is defined in a notebook is a new class after its cell ran again.
     """
-    kind = f"{type(panel).__module__}.{type(panel).__qualname__}"
+    kind = f"{type(panel).__module__}.{type(panel).__qualname__} {panel.variant}"
     with _newest_lock:
         former = _newest.get(kind, lambda: None)()
         _newest[kind] = weakref.ref(panel)

@@ -276,6 +276,15 @@ def test_the_toy_has_its_own_words():
     assert panel.found.hungarian.shape == (2,)
 
 
+def test_opening_the_toy_does_not_end_a_run_on_digits_and_digits_again_do(endless_split):
+    endless_split.train()
+    assert until(lambda: endless_split.found is not None)
+    toy = QuickSplit("toy", seeds=1, steps=10)
+    assert endless_split.state == "training" and toy.state == "idle"
+    again = QuickSplit(seeds=1, steps=10)
+    assert endless_split.state == "stopped" and again.state == "idle"
+
+
 def test_beta_and_t_aux_act_while_teachers_learn(endless_split):
     endless_split.train()
     assert until(lambda: endless_split.found is not None)
