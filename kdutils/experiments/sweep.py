@@ -285,9 +285,7 @@ class _Run:
         return f"finished and kept{self._kept}: {len(self.done)} of {len(self.points)} points"
 
     def finish(self, i: int, results: Results) -> None:
-        """Keep the results of a point; a second answer for it, of a worker thought lost, changes nothing."""
-        if i in self.done:
-            return
+        """Keep the results of a point. Only this process writes: a worker thought lost may finish unheard."""
         code = results.provenance.get("code", cache.code_version())
         if not results.complete:
             self.fail(i, "it was interrupted")
@@ -296,7 +294,6 @@ class _Run:
         else:
             results.save(self.paths[i])
             self.done[i] = Results.load(self.paths[i])  # what is kept is what counts, now and after a restart
-            self.failures.pop(i, None)
             self.fresh += 1
             self.progress(len(self.done), len(self.points))
 
