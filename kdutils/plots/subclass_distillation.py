@@ -11,7 +11,7 @@ from kdutils.errors import one_of
 from kdutils.experiments.subclass_clicks import curves_of
 from kdutils.experiments.subclass_mnist import PUBLISHED
 from kdutils.plots.base import Plot, Table, band, intervals
-from kdutils.plots.style import COLOURS, MARKERS, SHADE_MARKERS, SHADES, base_layout, title_fonts
+from kdutils.plots.style import COLOURS, DASHES, MARKERS, SHADE_MARKERS, SHADES, base_layout, title_fonts
 from kdutils.results import Effect, Results, interval
 
 METRICS = {"hungarian": "Hungarian accuracy on hidden classes (%)", "nmi": "NMI with hidden classes (x100)",
@@ -19,7 +19,8 @@ METRICS = {"hungarian": "Hungarian accuracy on hidden classes (%)", "nmi": "NMI 
            "accuracy": "accuracy on classes (%)"}
 MAIN = ("hard labels", "two-class", "subclass", "oracle")
 RIVALS = ("subclass", "k-means teacher", "penultimate layer", "no auxiliary loss")
-CLICK_METRICS = {"log_loss": "log-loss (nats)", "auc": "AUC (points)"}
+CLICK_METRICS = {"log_loss": "log-loss", "auc": "AUC"}
+UNITS = {"log_loss": "nats", "auc": "points"}
 
 
 def discovery(results: Results, metric: str = "hungarian") -> Plot:
@@ -70,12 +71,12 @@ def subclasses_used(results: Results) -> Plot:
     """How many subclasses teachers use by the number they have, and how well they agree with the hidden classes."""
     rows = results.where(part="discovery")
     figure = _two_panels((METRICS["used"], METRICS["nmi"]))
-    figure.update_xaxes(title_text="subclasses per class")
     if rows.empty:
         return Plot(figure, "The teachers have not been trained.")
     chosen = {"part": "discovery", "method": "contrastive", "beta": results.params.get("beta", 0.1),
               "t_aux": results.params.get("t_aux", 0.5)}
     sizes = sorted(results.where(**chosen)["s"].astype(int).unique())
+    figure.update_xaxes(title_text="subclasses per class", tickvals=sizes)
     words = []
     for name, kind, colour, symbol in (("teacher", chosen, COLOURS["subclass"], MARKERS["subclass"]),
                                        ("k-means of the pixels", {"part": "discovery", "method": "k-means"},
@@ -174,7 +175,7 @@ def click_curves(results: Results, metric: str = "log_loss", s: int | None = Non
     rows = results.where(part="clicks")
     sizes = sorted(rows["transfer"].unique()) if len(rows) else []
     figure = _panels([f"{int(n):,} rows" for n in sizes], "steps",
-                     f"{CLICK_METRICS[metric]} against hard labels")
+                     f"{CLICK_METRICS[metric]} against level ({UNITS[metric]})")
     if not sizes:
         return Plot(figure, "The students of click-through logs have not been trained.")
     tried = sorted(rows[rows["method"] == "subclass"]["s"].astype(int).unique())
@@ -197,9 +198,10 @@ def click_curves(results: Results, metric: str = "log_loss", s: int | None = Non
         words.append(f"{int(n):,} rows: {', '.join(said)}")
     if metric == "log_loss":
         figure.update_yaxes(range=[-0.03, 0.05])    # the first steps lie far above
+    figure.update_layout(margin_l=75)
     what = CLICK_METRICS[metric][0].upper() + CLICK_METRICS[metric][1:]
-    return Plot(figure, f"{what} of students at the end, less the best of the hard-label student of the same seed. "
-                        f"{'; '.join(words)}. Bands: 95% over {effects[0].n} worlds.")
+    return Plot(figure, f"{what} of students at the end less the level, in {UNITS[metric]}; the level is the best of "
+                        f"the hard-label student of the same seed. {'; '.join(words)}. Bands: 95% over {effects[0].n} worlds.")
 
 
 def demo_table(results: Results) -> Table:
@@ -215,26 +217,28 @@ def demo_table(results: Results) -> Table:
 
 
 def demo_curves(results: Results) -> Plot:
-    """The demonstration's students by epoch, and what its authors printed after the last one."""
+    """The demonstration's networks by epoch, the last one with intervals, and what its authors printed after it."""
     figure = go.Figure(layout=base_layout(xaxis={"title": {"text": "epoch"}, "dtick": 2},
                                           yaxis={"title": {"text": "accuracy on classes (%)"}}))
     last, words = int(results.table["epoch"].max()), []
-    for method in dict.fromkeys(results.table["method"]):
+    for number, method in enumerate(dict.fromkeys(results.table["method"])):
         summary = Results(results.where(method=method)).summary("accuracy", by=["epoch"]).sort_values("epoch")
-        colour = _look(method)
-        band(figure, summary["epoch"], summary, colour, method)
-        said = f"{method} {summary['mean'].iloc[-1]:.2f}"
+        look, end = _look(method), results.mean("accuracy", method=method, epoch=last)
+        figure.add_scatter(x=summary["epoch"], y=summary["mean"], mode="lines", name=method,
+                           line={"color": COLOURS[look], "dash": DASHES[look], "width": 2.5})
+        intervals(figure, [last + 0.25 + 0.12 * number], [end], f"{method}, ours", COLOURS[look], "line-ew-open",
+                  showlegend=False)
+        said = f"{method} {end.mean:.2f}"
         if method in PUBLISHED:
-            figure.add_scatter(x=[last + 0.3], y=[PUBLISHED[method]], mode="markers", showlegend=False,
-                               name=f"published: {method}", marker={"color": COLOURS[colour], "size": 10,
-                                                                    "symbol": MARKERS[colour]})
+            figure.add_scatter(x=[last + 1.2], y=[PUBLISHED[method]], mode="markers", showlegend=False,
+                               name=f"published: {method}", marker={"color": COLOURS[look], "size": 10,
+                                                                    "symbol": MARKERS[look]})
             said += f" (published {PUBLISHED[method]:.2f})"
         words.append(said)
     ends = results.where(epoch=last)["accuracy"]
     figure.update_yaxes(range=[ends.min() - 0.6, max(ends.max(), *PUBLISHED.values()) + 0.2])
     return Plot(figure, f"Test accuracy (%) after {last} epochs on MNIST, digits 0-4 against 5-9: {', '.join(words)}. "
-                        f"Markers at the right: the authors' one run. Bands: 95% over "
-                        f"{int(summary['n'].iloc[0])} seeds.")
+                        f"At the right our 95% intervals over {end.n} seeds, and as markers the authors' one run.")
 
 
 def _look(arm: str) -> str:
