@@ -201,7 +201,8 @@ def click_curves(results: Results, metric: str = "log_loss", s: int | None = Non
     figure.update_layout(margin_l=75)
     what = CLICK_METRICS[metric][0].upper() + CLICK_METRICS[metric][1:]
     return Plot(figure, f"{what} of students at the end less the level, in {UNITS[metric]}; the level is the best of "
-                        f"the hard-label student of the same seed. {'; '.join(words)}. Bands: 95% over {effects[0].n} worlds.")
+                        f"the hard-label student of the same seed. {'; '.join(words)}. Bands: 95% over {effects[0].n} "
+                        "worlds.")
 
 
 def demo_table(results: Results) -> Table:
