@@ -154,7 +154,7 @@ def compare(device: str = "cpu", rounds: int = 5) -> list[dict]:
 def test_the_kept_way_is_never_far_from_the_fastest():
     rows = compare()
     assert sum(row["kept_of_fastest"] <= 1.25 for row in rows) >= 0.8 * len(rows)
-    assert all(row["kept_of_fastest"] <= 2 for row in rows)
+    assert all(row["kept_of_fastest"] <= 2 for row in rows if row["members"] > 1)
 
 
 @click.command()
