@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.metrics import normalized_mutual_info_score, roc_auc_score
 
-from kdutils import claims
+from kdutils import claims, plots
 from kdutils.claims import MISSING, NOISY, NOT_SEEN, OPPOSITE, SEEN
 from kdutils.datasets import Dataset, clicks, grouped
 from kdutils.experiments import subclass_distillation, subclass_images, subclass_mnist
@@ -350,6 +350,18 @@ def test_the_same_parameters_give_the_same_numbers(small):
     assert run(SMALL).table.equals(small[0].table)
 
 
+def test_parameters_unlike_the_defaults_run_and_are_drawn():
+    """Another s that is also swept must not be measured twice; no clicks and one temperature are allowed."""
+    results = run(replace(SMALL, subclasses=2, sizes=(2, 3), betas=(1,), t_auxs=(0.3, 2), temperature=1, click_rows=(),
+                          click_subclasses=(), speed_images=(20,)))
+    assert not results.table.duplicated(["part", "method", "beta", "t_aux", "s", "transfer", "width", "step",
+                                         "seed"]).any()
+    for figure in (plots.discovery, plots.few_labels, plots.learning_speed):
+        assert "nan" not in figure(results).reading
+    assert "not been trained" in plots.click_curves(results).reading
+    assert len(claims.table(results, claims.of("subclass_distillation")))
+
+
 def test_an_interrupt_keeps_the_finished_groups():
     def stop_at_the_students(line):
         if "students 64-16 on 40" in line:
@@ -364,7 +376,8 @@ def test_an_interrupt_keeps_the_finished_groups():
     ({"seeds": 0}, ("seeds", "0")), ({"subclasses": 0}, ("subclasses", "between 1 and 20", "0")),
     ({"subclasses": 21}, ("subclasses", "21")), ({"sizes": (2, 0)}, ("subclasses", "0")),
     ({"click_subclasses": (30,)}, ("subclasses", "30")), ({"beta": -0.1}, ("beta", "-0.1")),
-    ({"betas": (0.1, -1)}, ("beta", "-1")), ({"t_aux": 0.0}, ("t_aux", "> 0", "0.0")),
+    ({"betas": (0.1, -1)}, ("beta", "-1")), ({"betas": (0.0, 0.1)}, ("beta", "> 0", "0.0")),
+    ({"t_aux": 0.0}, ("t_aux", "> 0", "0.0")),
     ({"t_auxs": (0.1, -2)}, ("t_aux", "-2")), ({"temperature": 0}, ("temperature", "0")),
     ({"alpha": 1.5}, ("alpha", "1.5")), ({"hint": -1}, ("beta", "-1")), ({"click_rows": (1,)}, ("click rows", "1")),
     ({"student_steps": 0}, ("student steps", "0"))])
