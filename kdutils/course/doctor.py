@@ -14,7 +14,7 @@ from typing import Literal
 
 Status = Literal["ok", "warn", "fail"]
 
-REINSTALL = "Install the course's packages again: pip install -c constraints.txt -e '.[notebooks,test]'"
+REINSTALL = "Install the course's packages again: pip install -c constraints.txt -e '.[notebooks,cluster,test]'"
 
 # Python package -> the folder of its half that runs in the browser, below share/jupyter/labextensions.
 FRONT_ENDS = {

@@ -208,9 +208,7 @@ def compare(big: bool = False, device: str = "cpu", rounds: int = 5) -> dict[tup
         made = provenance(device, time.perf_counter() - start)
     finally:
         torch.set_num_threads(threads)
-    # The first part stands at the top as well, where the README's table reads it.
-    text = json.dumps({"benchmark": "population", **parts[0], "provenance": made, "others": parts[1:],
-                       "growth": grows}, indent=1)
+    text = json.dumps({"benchmark": "population", "provenance": made, "parts": parts, "growth": grows}, indent=1)
     path = Path(__file__).parent / "results" / f"population_{device}.json"
     write_whole(path, lambda target: target.write_text(text + "\n"))
     return {(part["network"], row["members"]): row for part in parts for row in part["rows"]}
