@@ -5,6 +5,8 @@ what they mean in the papers; the numbers of parameters are tested against the l
 `nn.Sequential` of named parts: `features(network, inputs)` gives {stem, stage1, ..., embedding, logits}.
 """
 
+import copy
+import itertools
 import math
 from collections import OrderedDict
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from kdutils.errors import one_of, whole
 from kdutils.networks.population import Seeded
@@ -26,7 +29,8 @@ class Conv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         strided = self.stride[0] > 1 and self.kernel_size[0] > 1
-        if strided and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        learns = self.weight.requires_grad and torch.is_grad_enabled()
+        if strided and learns and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
             return _Strided.apply(x.bfloat16(), self.weight, self.stride, self.padding)
         return super().forward(x)
 
@@ -143,6 +147,31 @@ def vgg(widths: tuple[tuple[int, ...], ...], classes: int, channels: int) -> nn.
     nn.init.normal_(network.logits.weight, 0, 0.01)
     nn.init.zeros_(network.logits.bias)
     return network
+
+
+def folded(network: nn.Module) -> nn.Module:
+    """A copy for evaluation in which a batch norm right behind a convolution has become part of its weights.
+
+    The same function up to rounding, with fewer passes over the images; batch norms elsewhere stay.
+    """
+    network = copy.deepcopy(network).eval()
+    for module in list(network.modules()):
+        for first, second in _behind_each_other(module):
+            conv, norm = module.get_submodule(first), module.get_submodule(second)
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                module.set_submodule(first, fuse_conv_bn_eval(conv, norm))
+                module.set_submodule(second, nn.Identity())
+    return network
+
+
+def _behind_each_other(module: nn.Module) -> list[tuple[str, str]]:
+    """Names of children of which the second takes what the first gives, and nobody else does."""
+    if isinstance(module, Basic):
+        return [("conv1", "bn1"), ("conv2", "bn2")]
+    if isinstance(module, Wide):
+        return [("conv1", "bn2")]
+    names = [name for name, _ in module.named_children()] if isinstance(module, nn.Sequential) else []
+    return list(itertools.pairwise(names))
 
 
 Build = Callable[[int, int], nn.Sequential]

@@ -21,6 +21,7 @@ from kdutils.datasets import Dataset
 from kdutils.datasets.augment import Augmentation, Normalisation, Windows
 from kdutils.errors import ParameterError, one_of
 from kdutils.networks import Outputs
+from kdutils.networks.images import folded
 from kdutils.training.memory import free_memory
 from kdutils.training.switches import PLAIN, Switches
 
@@ -68,7 +69,12 @@ class Teacher:
     def __init__(self, network: nn.Module, normalisation: Normalisation, switches: Switches = PLAIN,
                  accuracy: float | None = None):
         device = next(network.parameters()).device
-        self.network = switches.place(copy.deepcopy(network), device).eval().requires_grad_(False)
+        frozen = (folded if switches.folded else copy.deepcopy)(network).eval().requires_grad_(False)
+        if switches.folded and switches.bf16:  # what autocast would do to them at every call
+            for module in frozen.modules():
+                if isinstance(module, nn.Conv2d | nn.Linear):
+                    module.to(torch.bfloat16)
+        self.network = switches.place(frozen, device)
         self.normalisation, self.switches, self.accuracy, self.device = normalisation, switches, accuracy, device
         self._normalise: dict[int, Callable] = {}
         self._run = switches.ready(self.network)
@@ -76,9 +82,9 @@ class Teacher:
     @cached_property
     def digest(self) -> str:
         """12 hex digits of the weights and of how the teacher computes: part of the key of its stored answers."""
-        found = hashlib.sha256(repr((self.normalisation, self.switches.bf16)).encode())
+        found = hashlib.sha256(repr((self.normalisation, self.switches.bf16, self.switches.folded)).encode())
         for name, value in self.network.state_dict().items():
-            found.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+            found.update(name.encode() + value.detach().float().cpu().contiguous().numpy().tobytes())
         return found.hexdigest()[:12]
 
     def prepare(self, index: Tensor, view: Tensor) -> None:

@@ -7,7 +7,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from kdutils.networks import NETWORKS, ImageNetwork, features, image_network
-from kdutils.networks.images import Conv
+from kdutils.networks.images import Conv, folded
 
 # Parameters for 100 classes. Those of the pairs of the public benchmarks are the tables' (RepDistiller, mdistiller);
 # the others follow from the layers and agree with the rounded figures of the papers (1.7 M, 0.18 M, 1.5 M, ...).
@@ -150,6 +150,24 @@ def test_strided_convolutions_in_bf16_have_the_gradients_of_a_convolution(stride
         assert (mine is None) == (expected is None)
         if mine is not None:
             assert (mine.float() - expected).norm() < 0.02 * expected.norm()
+
+
+@pytest.mark.parametrize("name", [*SMALL, "vgg13", "wrn-16-1", "resnet20"])
+def test_folding_changes_nothing_but_the_passes(name):
+    """Statistics of the wrong norm, a norm folded into a convolution whose output others read, a changed original."""
+    network = image_network(name, 10, seed=1)
+    random = torch.Generator().manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for values, low, high in ((module.running_mean, -0.5, 0.5), (module.running_var, 0.5, 2),
+                                      (module.weight.data, 0.5, 1.5), (module.bias.data, -0.5, 0.5)):
+                values.uniform_(low, high, generator=random)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    quick, x = folded(network), torch.randn(3, 3, 16, 16, generator=random)
+    assert network.training and all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+    torch.testing.assert_close(quick(x), network.eval()(x), rtol=1e-4, atol=1e-4)
+    left = [key for key, module in quick.named_modules() if isinstance(module, nn.BatchNorm2d)]
+    assert all("bn1" in key or key.startswith("embedding") for key in left) if name.startswith("wrn") else not left
 
 
 class Gradients(TorchDispatchMode):
