@@ -491,7 +491,9 @@ def _whose(messages: int, arms: int, seeds: int, device) -> Tensor:
 # ---- rows ----------------------------------------------------------------------------------------------------------
 
 def _contrastive_rows(lab: Lab, params: SubclassDistillation) -> list[dict]:
-    values = [(0.0, params.t_aux)] + [(beta, t_aux) for beta in params.betas for t_aux in params.t_auxs]
+    grid = [(beta, t_aux) for beta in params.betas for t_aux in params.t_auxs]
+    chosen = [(params.beta, params.t_aux)] if params.beta else []
+    values = list(dict.fromkeys([(0.0, params.t_aux), *grid, *chosen]))
     sizes = (params.subclasses,) * lab.data.n_classes
     logits = divided(lab, lab.pool, sizes, values, recipe=_teacher_recipe(params))
     rows = []

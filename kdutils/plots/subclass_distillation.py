@@ -35,10 +35,10 @@ def discovery(results: Results, metric: str = "hungarian") -> Plot:
         return Plot(figure, "The teachers have not been trained.")
     s = int(results.params.get("subclasses", 5))
     mine = rows[(rows["method"] == "contrastive") & (rows["s"] == s)]
-    betas, t_auxs = sorted(mine["beta"].unique()), sorted(mine["t_aux"].unique())
     entropies = sorted(rows[rows["method"] == "entropy"]["beta"].unique())
-    lines = [(f"T_aux = {t:g}", {"method": "contrastive", "t_aux": t, "s": s}, betas, SHADES[i % 3],
-              SHADE_MARKERS[i % 3]) for i, t in enumerate(t_auxs)]
+    lines = [(f"T_aux = {t:g}", {"method": "contrastive", "t_aux": t, "s": s},
+              sorted(mine[mine["t_aux"] == t]["beta"].unique()), SHADES[i % 3], SHADE_MARKERS[i % 3])
+             for i, t in enumerate(sorted(mine["t_aux"].unique()))]
     lines += [("entropy form", {"method": "entropy", "s": s}, entropies, COLOURS["teacher"], "diamond")]
     none = {m: results.mean(m, part="discovery", method="no auxiliary loss", s=s) for m in (metric, "accuracy")}
     words = []
@@ -51,7 +51,7 @@ def discovery(results: Results, metric: str = "hungarian") -> Plot:
                 price = results.mean("accuracy", part="discovery", beta=xs[best], **kind)
                 words.append(f"{name}: at best {effects[best].mean:.1f} at beta = {xs[best]:g}, with {price.mean:.1f}% "
                              "on the classes")
-    axis = {"type": "log", "title": {"text": "beta"}, "tickvals": sorted({*betas, *entropies})}
+    axis = {"type": "log", "title": {"text": "beta"}, "tickvals": sorted({beta for line in lines for beta in line[2]})}
     axis["ticktext"] = [f"{beta:g}" for beta in axis["tickvals"]]
     figure.update_xaxes(axis)
     clusters = {m: results.mean(m, part="discovery", method="k-means", s=s) for m in (metric, "accuracy")}
@@ -116,15 +116,18 @@ def few_labels(results: Results, chosen: Sequence[str] = MAIN, width: int | None
                         f"{'; '.join(words)}. Bands: 95% over {int(summary['n'].iloc[0])} seeds.")
 
 
-def controls(results: Results, transfer: int = 100, minus: str = "two-class", width: int | None = None) -> Plot:
-    """Every arm of students less one of them, paired by seed, at one number of images."""
+def controls(results: Results, transfer: int | None = None, minus: str = "two-class", width: int | None = None) -> Plot:
+    """Every arm of students less one of them, paired by seed, at one number of images: 100 if None, or about as many.
+    """
     rows = results.where(part="few")
     figure = go.Figure(layout=base_layout(height=460, margin={"l": 210}, xaxis={"title": {
         "text": f"accuracy less that of {minus} (points)"}}))
     if rows.empty:
         return Plot(figure, "The students have not been trained.")
-    same = {"part": "few", "transfer": one_of("transfer", transfer, set(rows["transfer"])),
-            "width": int(results.params.get("width", 16)) if width is None else width}
+    width = int(results.params.get("width", 16)) if width is None else width
+    sizes = sorted(rows[rows["width"] == width]["transfer"].astype(int).unique())
+    transfer = min(sizes, key=lambda n: abs(n - 100)) if transfer is None else one_of("transfer", transfer, sizes)
+    same = {"part": "few", "transfer": transfer, "width": width}
     arms = [arm for arm in dict.fromkeys(rows["method"]) if arm != _arm(minus, rows)]
     effects = {arm: results.paired("accuracy", same | {"method": arm}, same | {"method": minus}) for arm in arms}
     ranked = sorted(arms, key=lambda arm: effects[arm].mean)

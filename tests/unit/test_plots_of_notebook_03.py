@@ -141,6 +141,10 @@ def test_controls_are_paired_differences_from_the_best_down(results):
         np.testing.assert_allclose([markers[arm].x[0], *bar.x], [mean, low, high])
     said = re.findall(r"([a-z,\- ]+) ([+-][\d.]+)[;.]", figure.reading.split("points: ")[1])
     assert [float(value) for _, value in said] == sorted((float(value) for _, value in said), reverse=True)
+    assert plots.controls(results).reading == figure.reading
+    assert "on 1,200 images" in plots.controls(Results(results.table.query("transfer != 100"), PARAMS),
+                                               minus="oracle", transfer=1200).reading
+    assert "on 20 images" in plots.controls(Results(results.table.query("transfer != 100"), PARAMS)).reading
     with pytest.raises(ValueError, match="transfer"):
         plots.controls(results, 60)
     with pytest.raises(ValueError, match="arm"):

@@ -356,7 +356,8 @@ def test_parameters_unlike_the_defaults_run_and_are_drawn():
                           click_subclasses=(), speed_images=(20,)))
     assert not results.table.duplicated(["part", "method", "beta", "t_aux", "s", "transfer", "width", "step",
                                          "seed"]).any()
-    for figure in (plots.discovery, plots.few_labels, plots.learning_speed):
+    assert len(results.where(method="contrastive", beta=0.3, t_aux=0.5, s=2)) == 2, "the chosen one, off the grid"
+    for figure in (plots.discovery, plots.subclasses_used, plots.few_labels, plots.controls, plots.learning_speed):
         assert "nan" not in figure(results).reading
     assert "not been trained" in plots.click_curves(results).reading
     assert len(claims.table(results, claims.of("subclass_distillation")))
