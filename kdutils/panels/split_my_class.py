@@ -93,7 +93,7 @@ class SplitMyClass(AnsweringPanel):
         figure = make_subplots(
             rows=2, cols=3, column_widths=[0.37, 0.37, 0.26], row_heights=[0.44, 0.56], horizontal_spacing=0.035,
             vertical_spacing=0.24, specs=[[{"rowspan": 2}, {"rowspan": 2}, {}], [None, None, {}]],
-            subplot_titles=[f"what one teacher found, coloured like the {kind}s", f"the {kind}s, which nobody told it",
+            subplot_titles=["what one teacher found", f"the {kind}s, which nobody told it",
                             "examples per subclass (%)", "auxiliary loss"])
         figure.add_scatter(uid="not sorted", x=self.places[:, 0], y=self.places[:, 1], mode="markers", row=1, col=1,
                            marker={"color": COLOURS["other"], "size": 4, "opacity": 0.5}, showlegend=False,

@@ -94,10 +94,10 @@ class WhatTheTeacherTells(Panel):
                        hovertemplate="%{y:.4f}<extra></extra>")
         for name, kind, words in MESSAGES:
             look = {"x": TEMPERATURES, "y": np.zeros(len(TEMPERATURES)), "mode": "lines", "row": 1, "col": 4}
-            figure.add_scatter(uid=f"{name} told", name=f"{words}: told of the image", **look,
+            figure.add_scatter(uid=f"{name} told", name=f"{words}: information", **look,
                                line={"color": COLOURS[kind], "width": 3},
                                hovertemplate="T = %{x:.3g}: %{y:.2f} bits of the image<extra></extra>")
-            figure.add_scatter(uid=f"{name} entropy", name=f"{words}: entropy of this answer", **look,
+            figure.add_scatter(uid=f"{name} entropy", name=f"{words}: entropy", **look,
                                line={"color": COLOURS[kind], "width": 1.5, "dash": "dot"},
                                hovertemplate="T = %{x:.3g}: entropy %{y:.2f} bits<extra></extra>")
             figure.add_scatter(uid=f"{name} now", x=[1.0], y=[0.0], mode="markers", showlegend=False, row=1, col=4,
