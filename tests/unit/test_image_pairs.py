@@ -41,13 +41,20 @@ def test_the_plan_comes_before_the_training(said_and_found):
 
 
 def test_the_teacher_is_paid_for_once(said_and_found, monkeypatch):
-    """A second run trains students only and asks the teacher nothing; the students are the same."""
-    trained = []
-    plain = image_pairs.trained
-    monkeypatch.setattr(image_pairs, "trained", lambda network, *rest: trained.append(rest) or plain(network, *rest))
+    """A second run trains students only and asks the teacher nothing; the students are the same. The arms of a seed
+    start alike and see the same pictures."""
+    starts, plain = [], image_pairs.trained
+
+    def watched(network, task, *rest):
+        starts.append((task.seed, network.stage1[0].conv1.weight.detach().clone()))
+        return plain(network, task, *rest)
+
+    monkeypatch.setattr(image_pairs, "trained", watched)
     again = run(QUICK)
     before = said_and_found[1].table
-    assert len(trained) == 4
+    assert [seed for seed, _ in starts] == [0, 0, 1, 1]
+    (_, hard), (_, soft), (_, other), _ = starts
+    assert torch.equal(hard, soft) and not torch.equal(hard, other)
     assert before["passes"].sum() > 0 and again.table["passes"].sum() == 0
     pd.testing.assert_frame_equal(again.table[["method", "seed", "accuracy", "loss"]],
                                   before[["method", "seed", "accuracy", "loss"]])
