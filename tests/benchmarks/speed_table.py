@@ -2,40 +2,88 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).parent
 README = HERE.parents[1] / "README.md"
 SECTION = re.compile(r"(<!-- speed:.*?-->\n).*?(<!-- end of speed -->)", re.DOTALL)
+PROFILES = ("smoke", "lecture")
 
 
 def table() -> str:
     """The tables in Markdown, each with where and when it was measured."""
-    return "\n".join([*population(), "", *labs(), ""])
+    return "\n".join([*population(), *images(), *starts(), *labs()])
 
 
-def population() -> list[str]:
-    lines = []
-    for path in sorted((HERE / "results").glob("population_*.json")):
-        found = json.loads(path.read_text())
-        lines += [f"| students at once ({found['network']}, batch {found['batch']}) | ms per step, all together "
-                  "| less time than one by one | than plain PyTorch, one by one |", "|---|---|---|---|"]
-        lines += [f"| {row['members']} | {row['ms_per_step']:.2f} | {row['times_less']['one by one']:.1f}x "
-                  f"| {row['times_less']['plain torch']:.1f}x |" for row in found["rows"]]
-        lines += ["", f"{where(found['provenance'])}; medians of {found['rows'][0]['rounds']} interleaved rounds.", ""]
-    return lines[:-1]
+def population() -> Iterator[str]:
+    for found in results("population_*"):
+        yield "| students at once | of the kind | ms per step, all together | less time than one by one | promised " \
+              "| than plain PyTorch |"
+        yield "|---|---|---|---|---|---|"
+        for part in found["parts"]:
+            for row in part["rows"]:
+                less = row["times_less"]
+                promised = f"{row['promised']}x" if row["promised"] else ""
+                yield (f"| {row['members']} | {part['network']} | {row['ms_per_step']:.2f} | {less['one by one']:.1f}x "
+                       f"| {promised} | {less['plain torch']:.1f}x |")
+        yield ""
+        for name, rows in found["growth"].items():
+            yield (f"Milliseconds a step as the {name} grow: "
+                   + ", ".join(f"{row[name]:,}: {row['ms']:.2f}" for row in rows) + ".")
+        first = found["parts"][0]
+        yield (f"(32 students 64-16-10 on 1,200 images where nothing else is said; batch {first['batch']}.) "
+               f"{where(found['provenance'])}; medians of {first['rows'][0]['rounds']} interleaved rounds.")
+        yield ""
 
 
-def labs() -> list[str]:
-    lines = []
-    for path in sorted((HERE / "results").glob("*_lab.json"), reverse=True):
-        found = json.loads(path.read_text())
-        lines += [f"| {path.stem.replace('_', ' ')}, in a real browser | ms | promised |", "|---|---|---|"]
-        lines += [f"| {name} | {found['figures'][name]:.0f} | {promise} |"
-                  for name, promise in found["promised"].items()]
-        origin = f"{where(found['provenance'])}, {found['cores']} cores, browser and server on the same machine."
-        lines += ["", origin, ""]
-    return lines[:-1]
+def images() -> Iterator[str]:
+    for found in results("images_c*"):
+        promised = {(one["pair"], one["way"]): f"{one['times']}x" for one in found["promised"]}
+        yield (f"| teacher → student, batch {found['batch']} | way | images per second | times the plain loop "
+               "| promised |")
+        yield "|---|---|---|---|---|"
+        for row in found["rows"]:
+            for way, speed in row["images_per_second"].items():
+                yield (f"| {row['pair'].replace(':', ' → ')} | {way} | {speed:,.0f} "
+                       f"| {row['times_the_plain_loop'][way]:.2f}x | {promised.get((row['pair'], way), '')} |")
+        yield ""
+        yield (f"{found['images']:,} images of 32×32; switches of our ways: {found['switches']}. The plain loop is "
+               "what the usual code bases do: a DataLoader, each image augmented alone with PIL, single precision, an "
+               f"eager teacher, numbers read back at every step. {where(found['provenance'])}; medians of "
+               f"{found['rows'][0]['rounds']} interleaved rounds.")
+        yield ""
+
+
+def starts() -> Iterator[str]:
+    for found in results("start_*"):
+        yield "| notebook | smoke, first time | again | lecture, first time | kernel's peak memory: smoke, lecture |"
+        yield "|---|---|---|---|---|"
+        for row in found["rows"]:
+            smoke, lecture = (row[profile] for profile in PROFILES)
+            yield (f"| {row['notebook']} | {smoke['cold']:.0f} s | {smoke['warm']:.0f} s | {lecture['cold']:.0f} s "
+                   f"| {smoke['kernel_mb'] / 1000:.1f} GB, {lecture['kernel_mb'] / 1000:.1f} GB |")
+        yield ""
+        yield (f"`kdutils run`, the start of Python and the kernel included. {where(found['provenance'])}, "
+               f"{found['cores']} cores.")
+        yield ""
+
+
+def labs() -> Iterator[str]:
+    for found in results("*_lab", "*_race", "split_*"):
+        yield f"| {found['panel']}, in a real browser | ms | promised |"
+        yield "|---|---|---|"
+        for name, promise in found["promised"].items():
+            yield f"| {name} | {found['figures'][name]:.0f} | {promise} |"
+        yield ""
+        yield f"{where(found['provenance'])}, {found['cores']} cores, browser and server on the same machine."
+        yield ""
+
+
+def results(*patterns: str) -> Iterator[dict]:
+    """What the benchmarks wrote to files of these names, and as "panel" the name in words."""
+    for path in sorted({path for pattern in patterns for path in (HERE / "results").glob(f"{pattern}.json")}):
+        yield json.loads(path.read_text()) | {"panel": path.stem.replace("_", " ")}
 
 
 def where(provenance: dict) -> str:
