@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
+LINE = 16  # numbers in a cache line
+
 
 class Adam:
     """Adam (Kingma and Ba 2015) on parameters {name: (M, ...)}, which become views of one flat buffer.
@@ -15,14 +17,19 @@ class Adam:
 
     def __init__(self, parameters: dict[str, Tensor], lr: float | Tensor = 1e-2,
                  betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8):
-        self.flat = torch.cat([value.detach().reshape(-1) for value in parameters.values()])
+        flat = torch.cat([value.detach().reshape(-1) for value in parameters.values()])
+        # Whole cache lines: the kernel rounds the numbers of a last, broken one differently, and members that start
+        # and learn alike would part.
+        self.flat = torch.nn.functional.pad(flat, (0, -len(flat) % LINE))
         self.gradient = torch.zeros_like(self.flat)
         self.mean, self.square = torch.zeros_like(self.flat), torch.zeros_like(self.flat)
         self.betas, self.eps = betas, eps
         self.steps, self._steps = 0, torch.zeros((), device=self.flat.device)  # the kernel counts in a tensor
         self.parameters = dict(zip(parameters, self._views(parameters.values()), strict=True))
-        self.lr = lr if not torch.is_tensor(lr) else torch.cat([
-            lr.view(-1, *[1] * (value.ndim - 1)).expand_as(value).reshape(-1) for value in parameters.values()])
+        self.lr = lr
+        if torch.is_tensor(lr):
+            each = [lr.view(-1, *[1] * (value.ndim - 1)).expand_as(value).reshape(-1) for value in parameters.values()]
+            self.lr = torch.nn.functional.pad(torch.cat(each), (0, len(self.flat) - len(flat)))
 
     def minimise(self, loss: Tensor, scale: float = 1.0) -> None:
         """One step down the gradient of the scalar `loss`; `scale` multiplies the learning rate (the schedule)."""

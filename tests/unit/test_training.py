@@ -135,6 +135,18 @@ def test_members_are_independent(spec, what):
     assert not equal(first, second, [2])
 
 
+@pytest.mark.parametrize("members", [2, 3, 5])
+@pytest.mark.parametrize("spec", [MLP(64, (13,), 10), ConvNet(channels=(3, 5))], ids=str)
+def test_members_of_one_seed_stay_equal_to_the_bit(spec, members):
+    """Also the last one, whose last numbers end a buffer that is no multiple of what a processor takes at once."""
+    digits = load("digits")
+    task = Task(digits.inputs, digits.labels, torch.arange(300).expand(members, -1), (7,) * members)
+    population = Population(spec, task.seeds)
+    fit(population, task, hard_labels, recipe=SHORT)
+    for name, values in population.parameters.items():
+        assert all(torch.equal(values[0], other) for other in values[1:]), name
+
+
 def test_a_member_that_diverges_takes_nobody_along():
     first, second = Population(MLP(), SEEDS), Population(MLP(), SEEDS)
     second.parameters["logits.weight"][2] = math.nan
