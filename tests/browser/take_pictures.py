@@ -12,8 +12,8 @@ from kdutils.plots import learning_curves
 from kdutils.plots.static import fewer_colours, png
 
 PICTURES = Path(__file__).parents[2] / "notebooks" / "pictures"
-CELL = ("import torch\ntorch.set_num_threads(1)\nfrom kdutils.panels.temperature_lab import TemperatureLab\n"
-        "lab = TemperatureLab()\nlab")
+CELL = ("import torch\ntorch.set_num_threads(1)\nfrom kdutils.panels.{file} import {panel}\n"
+        "lab = {panel}()\nlab")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -23,20 +23,32 @@ def folder():
 
 def test_a_panel_while_it_trains(lab, notebook):
     """Four answers at T = 1, 2, 8 and 20, and the run at T = 4 in the middle."""
-    notebook.open(lab.write("picture.ipynb", CELL))
-    notebook.run_all()
-    page = notebook.page
-    page.wait_for_selector(".kd-plot[data-points]", timeout=120_000)
-    for temperature in (1, 2, 8, 20, 4):
-        answer = f"lab.set(temperature={temperature})" + ("; lab.run()" if temperature != 4 else "; lab.train()")
-        page.evaluate("code => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
-                      ".requestExecute({code}).done", answer)
+    answers = [f"lab.set(temperature={temperature}); lab.run()" for temperature in (1, 2, 8, 20)]
+    page = panel(lab, notebook, "temperature_lab", "TemperatureLab", [*answers, "lab.set(temperature=4); lab.train()"])
     page.wait_for_function("() => /step (19|2[0-4])\\d of/.test(document.querySelector('.kd-status').textContent)")
     save("temperature_lab.png", page.locator(".kd-panel").screenshot())
 
 
+def test_a_map_that_has_taken_on_its_colours(lab, notebook):
+    page = panel(lab, notebook, "split_my_class", "SplitMyClass", ["lab.run()"])
+    page.wait_for_timeout(1000)     # the last frame
+    save("split_my_class.png", page.locator(".kd-panel").screenshot())
+
+
 def test_a_figure_with_bands():
     save("learning_curves.png", png(learning_curves(start_here.run(start_here.DEFAULT)).figure))
+
+
+def panel(lab, notebook, file: str, name: str, commands: list[str]):
+    """The page with this panel alone, after the commands in its kernel."""
+    notebook.open(lab.write(f"{file}.ipynb", CELL.format(file=file, panel=name)))
+    notebook.run_all()
+    page = notebook.page
+    page.wait_for_selector(".kd-plot[data-points]", timeout=120_000)
+    for command in commands:
+        page.evaluate("code => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+                      ".requestExecute({code}).done", command)
+    return page
 
 
 def save(name: str, picture: bytes) -> None:
