@@ -22,6 +22,8 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from kdutils import claims
+
 SECTIONS = ("header", "setup", "result", "example", "panels", "experiment", "limits", "exercises", "recall", "paper",
             "close")
 SLIDES = {"slide", "subslide", "fragment", "notes", "skip", "-"}
@@ -168,7 +170,14 @@ def shown(notebook: NotebookNode, path: Path):
         yield "no cell is tagged panel:NAME"
 
 
-RULES = (stored_bare, identified, short, parametrised, framed, ordered, portable, linked, exercised, shown)
+def claimed(notebook: NotebookNode, path: Path):
+    """The header names the claims that the notebook's experiment measures: a list by hand forgets the last one."""
+    ids = ", ".join(claim.id for claim in claims.of(path.stem.partition("_")[2]))
+    if ids and f"| Claims tested here | {ids} |" not in notebook.cells[0].source:
+        yield f"the header must have the row | Claims tested here | {ids} |"
+
+
+RULES = (stored_bare, identified, short, parametrised, framed, ordered, portable, linked, exercised, shown, claimed)
 
 
 def tags(cell: NotebookNode) -> list[str]:
@@ -310,6 +319,12 @@ def _swap(one, other):
 def test_each_rule_finds_what_it_is_there_for(good, place, spoil, problem):
     spoil(good)
     assert any(problem in found for found in problems(good, place)), problems(good, place)
+
+
+def test_a_claim_that_the_header_forgets_is_found(good, tmp_path):
+    cell(good, "question").source += "\n| Claims tested here | S1, S2 |"
+    found = problems(good, tmp_path / "03_subclass_distillation.ipynb")
+    assert any("S7, S8 |" in problem for problem in found)
 
 
 def test_links_to_the_web_and_fractions_are_left_alone(good, place):
