@@ -28,9 +28,12 @@ class Effect:
     n: int
 
     def __str__(self) -> str:
-        if self.n < 2:
-            return f"{self.mean:+.1f} (1 seed, no interval)"
-        return f"{self.mean:+.1f} [{self.low:+.1f}, {self.high:+.1f}] ({self.n} seeds)"
+        return f"{self.span} (1 seed, no interval)" if self.n < 2 else f"{self.span} ({self.n} seeds)"
+
+    @property
+    def span(self) -> str:
+        """The mean, and the interval where there is one."""
+        return f"{self.mean:+.1f}" if self.n < 2 else f"{self.mean:+.1f} [{self.low:+.1f}, {self.high:+.1f}]"
 
 
 def interval(values: Sequence[float], level: float = 0.95) -> Effect:

@@ -43,14 +43,18 @@ def caption(reading: str):
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text, left-aligned on the page and readable as text."""
+    """A table of text, left-aligned on the page and readable as text. A line of a cell begins after a newline; the
+    columns named in `unbroken` have no other breaks."""
 
     frame: pd.DataFrame
+    unbroken: Sequence[str] = ()
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        left = [{"selector": "th, td", "props": "text-align: left; vertical-align: top; white-space: normal"}]
-        page = self.frame.style.hide(axis="index").set_table_styles(left).to_html()
-        return {"text/html": page, "text/plain": self.frame.to_string(index=False)}
+        left = [{"selector": "th, td", "props": "text-align: left; vertical-align: top; white-space: pre-line"}]
+        style = self.frame.style.format(escape="html").hide(axis="index").set_table_styles(left)
+        style = style.set_properties(list(self.unbroken), **{"white-space": "pre"})
+        in_lines = self.frame.map(lambda cell: cell.replace("\n", "; ") if isinstance(cell, str) else cell)
+        return {"text/html": style.to_html(), "text/plain": in_lines.to_string(index=False)}
 
 
 def digit_gallery(data: Dataset, indices: Sequence[int], titles: Sequence[str] = ()) -> Plot:
@@ -72,22 +76,36 @@ def claims_table(results: Results, chosen: Sequence[claims.Claim]) -> Table:
     table = claims.table(results, chosen)
     statements = {claim.id: f"{claim.id}: {claim.statement}" for claim in chosen}
     first = ~table["claim"].duplicated()
-    measured = ["-" if row.seeds == 0 else f"{row.mean:+.1f} (1 seed)" if row.seeds == 1 else
-                f"{row.mean:+.1f} [{row.low:+.1f}, {row.high:+.1f}]" for row in table.itertuples()]
+    effects = [Effect(row.mean, row.low, row.high, row.seeds) for row in table.itertuples()]
+    measured = ["-" if effect.n == 0 else effect.span + f" ({_seeds(1)})" * (effect.n == 1) for effect in effects]
     return Table(pd.DataFrame({
         "claim": table["claim"].map(statements).where(first, ""), "what is measured": table["says"],
-        "measured [95%]": measured, "said to be": table["rule"], "verdict": table["part verdict"]}))
+        "measured [95%]": measured, "in": table["unit"], "said to be": table["rule"],
+        "verdict": table["part verdict"]}), unbroken=["measured [95%]"])
 
 
 def paper_and_us(results: Results, chosen: Sequence[claims.Claim]) -> Table:
     """What the paper reports beside what these results say, and why they may differ: a row per claim."""
-    rows = []
-    for claim in chosen:
-        ours = [f"{finding.part.says}: {finding.effect or 'not measured'}"
-                for finding in claims.findings(claim, results)]
-        rows.append({"claim": f"{claim.id}: {claim.statement}", "the paper": claim.paper, "ours": "; ".join(ours),
-                     "verdict": claims.verdict(claim, results), "why they may differ": claim.why})
+    rows = [{"claim": f"{claim.id}: {claim.statement}", "the paper": claim.paper,
+             "ours": "\n".join(_measured(claims.findings(claim, results))), "verdict": claims.verdict(claim, results),
+             "why they may differ": claim.why} for claim in chosen]
     return Table(pd.DataFrame(rows))
+
+
+def _measured(findings: Sequence[claims.Finding]) -> list[str]:
+    """A line per part; the number of seeds is said once where it is the same for all."""
+    counts = [finding.effect.n for finding in findings if finding.effect]
+    once = len(set(counts)) == 1
+    lines = [_seeds(counts[0])] if once else []
+    for finding in findings:
+        words = f"{finding.effect.span} {finding.part.unit}" if finding.effect else "not measured"
+        seeds = f" ({_seeds(finding.effect.n)})" if finding.effect and not once else ""
+        lines.append(f"{finding.part.says}: {words}{seeds}")
+    return lines
+
+
+def _seeds(n: int) -> str:
+    return f"{n} seed{'s' * (n > 1)}"
 
 
 def log_temperature_axis(temperatures: Sequence[float]) -> dict:

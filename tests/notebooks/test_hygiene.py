@@ -177,7 +177,18 @@ def claimed(notebook: NotebookNode, path: Path):
         yield f"the header must have the row | Claims tested here | {ids} |"
 
 
-RULES = (stored_bare, identified, short, parametrised, framed, ordered, portable, linked, exercised, shown, claimed)
+def discreet(notebook: NotebookNode, path: Path):
+    """The code of a prediction, which holds the answer, is folded, and so are the numbers kept for the tests."""
+    for cell in code_cells(notebook):
+        folded = cell.metadata.get("jupyter", {})
+        if re.search(r"= Prediction\(", cell.source) and not folded.get("source_hidden"):
+            yield f"{cell.id}: the answer of the prediction is on the page (jupyter.source_hidden)"
+        if re.search(r"^    .*record\(", cell.source, re.MULTILINE) and not folded.get("outputs_hidden"):
+            yield f"{cell.id}: a list of records is on the page (jupyter.outputs_hidden)"
+
+
+RULES = (stored_bare, identified, short, parametrised, framed, ordered, portable, linked, exercised, shown, claimed,
+         discreet)
 
 
 def tags(cell: NotebookNode) -> list[str]:
@@ -315,6 +326,8 @@ def _swap(one, other):
     (_meta("exercise-c", tags=[]), "exercise c: difficulty is not given"),
     (_meta("part-example", slideshow={}), "part-example: no slide type"),
     (_meta("panel", tags=[]), "no cell is tagged panel:NAME"),
+    (_set("panel", source="guess = Prediction('?', ['a', 'b'], 'a', 'so')"), "panel: the answer of the prediction"),
+    (_set("panel", source="for x in y:\n    record(x, 1)"), "panel: a list of records"),
 ])
 def test_each_rule_finds_what_it_is_there_for(good, place, spoil, problem):
     spoil(good)

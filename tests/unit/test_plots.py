@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from kdutils.datasets import load
 from kdutils.plots import static
 from kdutils.plots.base import log_temperature_axis
 from kdutils.plots.style import base_layout, translucent
-from kdutils.results import Results
+from kdutils.results import Effect, Results
 
 SEEDS = range(5)
 SCATTER = {seed: value for seed, value in zip(SEEDS, (0.0, 1.5, -1.0, 0.5, -0.5), strict=True)}
@@ -217,6 +218,7 @@ def test_the_table_of_claims_has_a_row_per_part(sweep):
     assert frame["measured [95%]"].tolist()[0] == f"+8.1 [{low:+.1f}, {high:+.1f}]"
     assert frame["measured [95%]"].tolist()[1].startswith("-2.9 [-4") and frame["measured [95%]"].tolist()[2] == "-"
     assert frame["verdict"].tolist() == ["seen", "opposite", "not measured"]
+    assert frame["in"].tolist() == ["points"] * 3 and frame["said to be"].tolist()[0] == "above 3"
     assert frame["claim"].tolist() == ["X1: Few images gain, all images do not.", "", ""]
     one_seed = plots.claims_table(Results(sweep.table[sweep.table["seed"] == 0]), [CLAIM]).frame
     assert one_seed["measured [95%]"].tolist() == ["+8.0 (1 seed)", "-3.0 (1 seed)", "-"]
@@ -226,10 +228,29 @@ def test_the_paper_and_us_gives_both_sides(sweep):
     table = plots.paper_and_us(sweep, [CLAIM])
     (row,) = table.frame.to_dict("records")
     assert row["the paper"] == "Not available." and row["why they may differ"] == "Other data."
-    assert "gain with 50: +8.1 [" in row["ours"] and "gain with 9: not measured" in row["ours"]
+    seeds, few, many, none = row["ours"].split("\n")
+    assert seeds == "5 seeds" and few.startswith("gain with 50: +8.1 [") and few.endswith("] points")
+    assert many.startswith("gain with 1,200: -2.9 [") and none == "gain with 9: not measured"
     assert row["verdict"] == "not measured"
     page = table._repr_mimebundle_()
     assert "Not available." in page["text/plain"] and "text-align: left" in page["text/html"]
+    assert "points; gain with 1,200" in page["text/plain"]
+
+
+def test_the_paper_and_us_gives_the_seeds_of_each_where_they_differ(sweep):
+    """Catches one number of seeds, printed for parts that have others."""
+    parts = (CLAIM.parts[0], claims.Part("alone", lambda r: Effect(1.0, float("nan"), float("nan"), 1), unit="steps"))
+    (row,) = plots.paper_and_us(sweep, [replace(CLAIM, parts=parts)]).frame.to_dict("records")
+    few, alone = row["ours"].split("\n")
+    assert few.endswith("] points (5 seeds)") and alone == "alone: +1.0 steps (1 seed)"
+
+
+def test_a_table_keeps_lines_and_signs():
+    """Catches a "<" taken for markup, and intervals broken over two lines."""
+    table = plots.Table(pd.DataFrame({"a": ["x < y\nz"], "b": ["+1.0 [0.5, 1.5]"]}), unbroken=["b"])
+    page = table._repr_mimebundle_()
+    assert "x &lt; y\nz" in page["text/html"] and "x < y; z" in page["text/plain"]
+    assert page["text/html"].count("white-space: pre;") == 1
 
 
 # ---- the look -----------------------------------------------------------------------------------------------------
