@@ -5,6 +5,7 @@ notebook is executed with its widget state kept in memory, everything is scanned
 and what is left is saved as an executed notebook with an HTML page beside it.
 """
 
+import copy
 import logging
 import os
 import re
@@ -20,6 +21,7 @@ import nbformat
 import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
+from nbconvert.preprocessors import TagRemovePreprocessor
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
@@ -131,8 +133,16 @@ def _known_parameters(path: Path, source: NotebookNode, parameters: Mapping[str,
 
 
 def _page(executed: NotebookNode, title: str) -> str:
+    """The static page. What JupyterLab shows folded (the answer of a prediction, a list of records) is left out of it;
+    nbconvert knows tags for that, and not JupyterLab's marks."""
+    shown = copy.deepcopy(executed)
+    for cell in shown.cells:
+        folded = [name for name in ("source_hidden", "outputs_hidden") if cell.metadata.get("jupyter", {}).get(name)]
+        cell.metadata["tags"] = cell.metadata.get("tags", []) + folded
     exporter = HTMLExporter(require_js_url="", jquery_url="")  # nothing on a static page needs them
-    html, _ = exporter.from_notebook_node(executed, {"metadata": {"name": title}})
+    leave_out = TagRemovePreprocessor(remove_input_tags={"source_hidden"}, remove_all_outputs_tags={"outputs_hidden"})
+    exporter.register_preprocessor(leave_out, enabled=True)
+    html, _ = exporter.from_notebook_node(shown, {"metadata": {"name": title}})
     return html
 
 

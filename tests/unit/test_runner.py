@@ -67,6 +67,20 @@ def test_a_good_notebook_is_saved_without_widget_state_and_with_its_page(tmp_pat
     assert "a slider at 4" in page and "<title>tiny</title>" in page
 
 
+def test_the_page_leaves_out_what_a_notebook_folds(tmp_path):
+    """Catches a page that prints the answer of a prediction above its question; the executed notebook keeps all."""
+    path = write(tmp_path / "tiny.ipynb", "print('seen ' + 'twice')  # the answer", "print('long ' + 'list')  # of tests")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[3].metadata["jupyter"] = {"source_hidden": True}
+    notebook.cells[4].metadata["jupyter"] = {"outputs_hidden": True}
+    nbformat.write(notebook, path)
+    report = run(path)
+    page, stored = report.html.read_text(), nbformat.read(report.executed, as_version=4)
+    assert "seen twice" in page and "# the answer" not in page
+    assert "# of tests" in page and "long list" not in page
+    assert stored.cells[4].outputs and not any("hidden" in tag for cell in stored.cells for tag in cell.metadata.tags)
+
+
 HIDDEN = [  # a cell, and the sentence that must name it
     ("import ipywidgets\nshown = ipywidgets.Output()\nwith shown:\n    raise ValueError('hidden')", None),
     ("from IPython.display import display\n"
