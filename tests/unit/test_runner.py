@@ -69,7 +69,7 @@ def test_a_good_notebook_is_saved_without_widget_state_and_with_its_page(tmp_pat
 
 def test_the_page_leaves_out_what_a_notebook_folds(tmp_path):
     """Catches a page that prints the answer of a prediction above its question; the executed notebook keeps all."""
-    path = write(tmp_path / "tiny.ipynb", "print('seen ' + 'twice')  # the answer", "print('long ' + 'list')  # of tests")
+    path = write(tmp_path / "tiny.ipynb", "print('seen ' + 'twice')  # the answer", "print('long ' + 'list')  # tests")
     notebook = nbformat.read(path, as_version=4)
     notebook.cells[3].metadata["jupyter"] = {"source_hidden": True}
     notebook.cells[4].metadata["jupyter"] = {"outputs_hidden": True}
@@ -77,7 +77,7 @@ def test_the_page_leaves_out_what_a_notebook_folds(tmp_path):
     report = run(path)
     page, stored = report.html.read_text(), nbformat.read(report.executed, as_version=4)
     assert "seen twice" in page and "# the answer" not in page
-    assert "# of tests" in page and "long list" not in page
+    assert "# tests" in page and "long list" not in page
     assert stored.cells[4].outputs and not any("hidden" in tag for cell in stored.cells for tag in cell.metadata.tags)
 
 
