@@ -1,8 +1,8 @@
 """What the figures of every notebook share: bands, intervals, images, tables, and how they are shown."""
 
 import html
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -43,18 +43,19 @@ def caption(reading: str):
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text, left-aligned on the page and readable as text. A line of a cell begins after a newline; the
-    columns named in `unbroken` have no other breaks."""
+    """A table of text, left-aligned on the page and readable as text. A newline begins a line of a cell; css: the
+    style of single columns, by name."""
 
     frame: pd.DataFrame
-    unbroken: Sequence[str] = ()
+    css: Mapping[str, str] = field(default_factory=dict)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        left = [{"selector": "th, td", "props": "text-align: left; vertical-align: top; white-space: pre-line"}]
-        style = self.frame.style.format(escape="html").hide(axis="index").set_table_styles(left)
-        style = style.set_properties(list(self.unbroken), **{"white-space": "pre"})
+        rules = [{"selector": "th, td", "props": "text-align: left; vertical-align: top; white-space: pre-line"}]
+        rules += [{"selector": f"td.col{self.frame.columns.get_loc(name)}", "props": props}
+                  for name, props in self.css.items()]
+        page = self.frame.style.format(escape="html").hide(axis="index").set_table_styles(rules).to_html()
         in_lines = self.frame.map(lambda cell: cell.replace("\n", "; ") if isinstance(cell, str) else cell)
-        return {"text/html": style.to_html(), "text/plain": in_lines.to_string(index=False)}
+        return {"text/html": page, "text/plain": in_lines.to_string(index=False)}
 
 
 def digit_gallery(data: Dataset, indices: Sequence[int], titles: Sequence[str] = ()) -> Plot:
@@ -81,7 +82,7 @@ def claims_table(results: Results, chosen: Sequence[claims.Claim]) -> Table:
     return Table(pd.DataFrame({
         "claim": table["claim"].map(statements).where(first, ""), "what is measured": table["says"],
         "measured [95%]": measured, "in": table["unit"], "said to be": table["rule"],
-        "verdict": table["part verdict"]}), unbroken=["measured [95%]"])
+        "verdict": table["part verdict"]}), {"measured [95%]": "white-space: nowrap"})
 
 
 def paper_and_us(results: Results, chosen: Sequence[claims.Claim]) -> Table:
@@ -89,7 +90,7 @@ def paper_and_us(results: Results, chosen: Sequence[claims.Claim]) -> Table:
     rows = [{"claim": f"{claim.id}: {claim.statement}", "the paper": claim.paper,
              "ours": "\n".join(_measured(claims.findings(claim, results))), "verdict": claims.verdict(claim, results),
              "why they may differ": claim.why} for claim in chosen]
-    return Table(pd.DataFrame(rows))
+    return Table(pd.DataFrame(rows), {"ours": "min-width: 22em"})
 
 
 def _measured(findings: Sequence[claims.Finding]) -> list[str]:
