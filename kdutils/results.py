@@ -33,7 +33,7 @@ class Effect:
     @property
     def span(self) -> str:
         """The mean, and the interval where there is one."""
-        return f"{self.mean:+.1f}" if self.n < 2 else f"{self.mean:+.1f} [{self.low:+.1f}, {self.high:+.1f}]"
+        return f"{self.mean:+z.1f}" if self.n < 2 else f"{self.mean:+z.1f} [{self.low:+z.1f}, {self.high:+z.1f}]"
 
 
 def interval(values: Sequence[float], level: float = 0.95) -> Effect:

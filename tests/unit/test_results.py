@@ -43,6 +43,7 @@ def test_equal_values_have_a_point_for_an_interval_and_one_value_none():
     assert one.mean == 2 and one.n == 1 and math.isnan(one.low) and math.isnan(one.high)
     assert str(one) == "+2.0 (1 seed, no interval)"
     assert str(Effect(-1.25, -2.0, -0.5, 20)) == "-1.2 [-2.0, -0.5] (20 seeds)"
+    assert str(Effect(-0.04, -0.11, -0.01, 20)) == "+0.0 [-0.1, +0.0] (20 seeds)"  # never -0.0
 
 
 def test_no_interval_without_finite_values(refuses):
