@@ -21,7 +21,7 @@ from kdutils.networks import features
 from kdutils.training.knobs import Knobs
 from kdutils.training.loop import Objective, batches
 from kdutils.training.switches import PLAIN, Switches
-from kdutils.training.views import Pictures, Teacher, TeacherViews
+from kdutils.training.views import Pictures, Teacher, TeacherViews, sent
 
 BLOCK = 64  # steps whose random numbers are drawn, moved and shown to the teacher together
 
@@ -167,7 +167,7 @@ def _image_steps(network, task, objective, knobs, recipe, switches, every, reads
     def snapshot(done: int, loss: Tensor) -> ImageSnapshot:
         timed = max(0, done - step.first) * images
         return ImageSnapshot(done, steps, loss, clock.seconds, clock.warm_up,
-                             timed / clock.seconds if clock.seconds else math.nan, network)
+                             timed / clock.seconds if timed else math.nan, network)
 
     yield snapshot(0, torch.full((1,), math.nan, device=device))
     last = 0
@@ -214,7 +214,7 @@ Row = Mapping[str, Tensor]  # one step's images (B,), views (B,) and, if there a
 
 
 def prepared(task: ImageTask, recipe: ImageRecipe, steps: int) -> Iterator[Row]:
-    """What each step is about, drawn in blocks on the CPU, shown to the teacher, and moved to the device at once."""
+    """What each step is about, drawn in blocks on the CPU, shown to the teacher, and sent to the device together."""
     n, device = len(task.pictures), task.pictures.device
     order = batches([task.seed], n, recipe.batch)
     dice = Dice(task.augmentation, [task.seed], task.pictures.windows.shape[1:])
@@ -225,7 +225,7 @@ def prepared(task: ImageTask, recipe: ImageRecipe, steps: int) -> Iterator[Row]:
         if task.teacher is not None:
             task.teacher.prepare(index, draws.view)
         drawn = {"index": index} | {name: value for name, value in vars(draws).items() if value is not None}
-        here = {name: value[:, 0].to(device) for name, value in drawn.items()}
+        here = {name: sent(value[:, 0], device) for name, value in drawn.items()}
         yield from ({name: value[number] for name, value in here.items()} for number in range(block))
         steps -= block
 

@@ -13,10 +13,13 @@ from kdutils.networks import ImageNetwork
 def free_memory(device: str | torch.device) -> int | None:
     """Bytes that are free on a device now, None where the system does not say.
 
-    On a CPU: what Linux counts as available, or what is left of the container's share if that is less.
+    On a GPU: what the driver has left, and what torch has taken from it without using it. On a CPU: what Linux counts
+    as available, or what is left of the container's share if that is less.
     """
-    if torch.device(device).type == "cuda":
-        return torch.cuda.mem_get_info(torch.device(device))[0]
+    device = torch.device(device)
+    if device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + unused
     try:
         lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
         free = 1024 * int(lines["MemAvailable"].split()[0])

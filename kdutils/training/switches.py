@@ -12,11 +12,12 @@ from kdutils.errors import ParameterError, one_of
 
 @dataclass(frozen=True)
 class Switches:
-    """channels_last: the pixels of a place side by side in memory. bf16: networks in bfloat16 where autocast finds it
-    safe; losses, gradients of weights and the optimiser stay in single precision. compiled: torch.compile.
-    cuda_graphs: a whole step recorded once and replayed (with torch's fused optimiser, as the recording needs it).
-    cudnn_benchmark: cuDNN tries its algorithms for each shape. fused: torch's fused SGD, one kernel for all parameters.
-    folded: a teacher's batch norms become part of its convolutions, and with bf16 its weights are kept in it.
+    """channels_last: the channels of a pixel side by side in memory. bf16: networks in bfloat16 where autocast finds it
+    safe; losses, gradients of weights and the optimiser stay in single precision (in which a GPU's convolutions use
+    TF32, unless `torch.backends.cudnn.allow_tf32` is off). compiled: torch.compile. cuda_graphs: a whole step recorded
+    once and replayed (with torch's fused optimiser, as the recording needs it). cudnn_benchmark: cuDNN tries its
+    algorithms for each shape. fused: torch's fused SGD, one kernel for all parameters. folded: a teacher's batch norms
+    become part of its convolutions, and with bf16 its weights are kept in it.
     """
 
     channels_last: bool = False

@@ -8,7 +8,6 @@ in the same way, and the loop does not know which it has.
 
 import copy
 import hashlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -119,8 +118,9 @@ class TeacherViews:
     """A teacher whose answers are kept: one row of logits per image and view, filled when first needed.
 
     Only pictures that are not there yet pass through the teacher, in batches of `chunk`, whatever the order in which
-    runs come upon them. kept_as "float16" takes 2 bytes a logit: the rounding is at most |z| / 2048, "float32" 4 bytes
-    and none. Which pictures are there is known on the CPU, so that a step looks up and never waits.
+    runs come upon them. kept_as "float16" takes 2 bytes a logit: the rounding is at most |z| / 2048, and a logit beyond
+    the largest fp16 is kept as that, 65,504; "float32" takes 4 bytes and rounds nothing. Which pictures are there is
+    known on the CPU, so that a step looks up and never waits.
     """
 
     def __init__(self, teacher: Teacher, pictures: Pictures, kept_as: str = "float16", chunk: int = 500):
@@ -130,7 +130,7 @@ class TeacherViews:
         one_of("kept_as", kept_as, KEPT_AS)
         self.teacher, self.pictures, self.kept_as, self.chunk = teacher, pictures, kept_as, chunk
         self.views, self.device = pictures.augmentation.views, pictures.device
-        self.asked, self.seconds = 0, 0.0  # pictures that have passed through the teacher, and how long that took
+        self.asked = 0  # pictures that have passed through the teacher
         self.there = torch.zeros(len(pictures), self.views, dtype=torch.bool)
         self._fresh = False
         self.table: Tensor | None = None
@@ -158,19 +158,22 @@ class TeacherViews:
         wanted = wanted[~self.there.view(-1)[wanted]].unique()
         if not len(wanted):
             return
-        start = time.perf_counter()
-        for part in wanted.split(self.chunk):
-            place = part.to(self.device)
+        kind = KEPT_AS[self.kept_as]
+        for place in sent(self.batched(wanted), self.device).split(self.chunk):
             found = self.teacher.of_many(self.pictures.windows.take(place // self.views, place % self.views))
             if self.table is None:
-                self.table = torch.zeros(self.there.numel(), found.shape[1], dtype=KEPT_AS[self.kept_as],
-                                         device=self.device)
-            self.table[place] = found.to(self.table.dtype)
+                self.table = torch.zeros(self.there.numel(), found.shape[1], dtype=kind, device=self.device)
+            self.table[place] = found.clamp(torch.finfo(kind).min, torch.finfo(kind).max).to(kind)
         self.there.view(-1)[wanted] = True
         self.asked, self._fresh = self.asked + len(wanted), True
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        self.seconds += time.perf_counter() - start
+
+    def batched(self, places: Tensor) -> Tensor:
+        """The places (n,), for a GPU with the last one repeated until every batch is whole.
+
+        cuDNN tries its algorithms anew, layer by layer, for each size of batch that it has not seen.
+        """
+        lacking = -len(places) % self.chunk if self.device.type == "cuda" else 0
+        return torch.cat([places, places[-1:].expand(lacking)])
 
     def __call__(self, index: Tensor, view: Tensor, pixels: Tensor | None = None, change=None) -> Outputs:
         """The kept answers {"logits": (B, C)} to images `index` (B,) in `view` (B,), which `prepare` was told of."""
@@ -181,6 +184,11 @@ class TeacherViews:
         if self._fresh:
             cache.keep("views", self.recipe, {"there": self.there, "logits": self.table})
             self._fresh = False
+
+
+def sent(value: Tensor, device: torch.device) -> Tensor:
+    """A CPU tensor on the device. A GPU fetches it when its turn comes, without this program having to wait."""
+    return value.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else value.to(device)
 
 
 def affordable(teacher: Teacher, pictures: Pictures, classes: int, kept_as: str = "float16",

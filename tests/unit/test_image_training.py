@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from kdutils.datasets import Dataset
 from kdutils.datasets.augment import Augmentation, Normalisation, crop_flip
@@ -67,6 +68,19 @@ def trained(pictures, teacher=None, switches=PLAIN, seed=3, recipe=SHORT, temper
     return torch.cat([snapshot.loss for snapshot in itertools.islice(run, 1, None)]).cpu(), student
 
 
+def alike(found, expected, device="cpu"):
+    """Losses (steps,) that differ by rounding only: to 1e-5.
+
+    A GPU adds in another order from one algorithm to the next, and where a ReLU is near its kink 1e-7 of that is 1e-4
+    after 40 steps: there, the first 5 steps to 2e-5, less than a TF32 convolution's error, and all of them to 1e-3.
+    """
+    if torch.device(device).type == "cuda":
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
+        torch.testing.assert_close(found[:5], expected[:5], rtol=0, atol=2e-5)
+    else:
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
 def written_out(pictures, teacher, recipe, temperature=4.0, seed=3):
     """Ordinary torch: one network, torch's SGD, torch's losses, a scheduler; pictures cut one by one."""
     student = image_network("resnet8", CLASSES, seed=seed).to(pictures.device).train()
@@ -98,9 +112,10 @@ def test_all_switches_off_is_ordinary_torch(nesterov, device):
     pictures, recipe = made_pictures(device), ImageRecipe(steps=24, batch=12, nesterov=nesterov)
     expected, network = written_out(pictures, made_teacher(pictures), recipe)
     found, student = trained(pictures, made_teacher(pictures), recipe=recipe)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    alike(found, expected, device)
+    near = 1e-4 if device == "cpu" else 1e-2
     for name, value in network.state_dict().items():
-        torch.testing.assert_close(student.state_dict()[name], value, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(student.state_dict()[name], value, rtol=10 * near, atol=near)
 
 
 @pytest.mark.parametrize("switches", [Switches(channels_last=True, cudnn_benchmark=True), Switches(fused=True),
@@ -110,7 +125,7 @@ def test_fast_paths_in_single_precision_equal_the_plain_one(switches, device):
     plain, _ = trained(pictures, made_teacher(pictures))
     quick, _ = trained(pictures, made_teacher(pictures, switches), switches)
     assert len(plain) == 50
-    torch.testing.assert_close(quick, plain, rtol=0, atol=1e-5)
+    alike(quick, plain, device)
 
 
 def test_bf16_stays_near_and_its_loss_is_in_single_precision(device):
@@ -131,7 +146,7 @@ def test_recorded_steps_equal_the_plain_ones(compiled, kept, monkeypatch):
     plain, _ = trained(pictures, made_teacher(pictures))
     teacher = made_teacher(pictures, switches)
     quick, _ = trained(pictures, TeacherViews(teacher, pictures, "float32") if kept else teacher, switches)
-    torch.testing.assert_close(quick, plain, rtol=0, atol=1e-4)
+    alike(quick, plain, "cuda")
 
 
 def test_what_is_recorded_sees_each_batch_each_rate_and_each_knob(monkeypatch):
@@ -151,14 +166,40 @@ def test_what_is_recorded_sees_each_batch_each_rate_and_each_knob(monkeypatch):
         knobs, student = Knobs(temperature=4.0, alpha=0.9), image_network("resnet8", CLASSES, seed=3)
         run = image_steps(student, ImageTask(pictures, 3, made_teacher(pictures)), distillation, knobs,
                           ImageRecipe(steps=12, batch=12), Switches(cuda_graphs=graphs), every=1)
-        losses = []
+        losses, untimed = [], []
         for snapshot in run:
             losses.append(snapshot.loss.item())
+            untimed.append(math.isnan(snapshot.images_per_second))
             if snapshot.step == 8:
                 knobs.set(temperature=2.0)
         found[graphs] = torch.tensor(losses[1:])
+        assert untimed == [True] * (5 if graphs else 1) + [False] * (8 if graphs else 12)
     assert len(recordings) == 2
     torch.testing.assert_close(found[True], found[False], rtol=0, atol=1e-6)
+
+
+class ReadBack(TorchDispatchMode):
+    """Fails at whatever makes the program wait for the device: a value read, a size that depends on values."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        assert func.overloadpacket not in {torch.ops.aten._local_scalar_dense, torch.ops.aten.nonzero,
+                                           torch.ops.aten.masked_select, torch.ops.aten._unique2,
+                                           torch.ops.aten.equal, torch.ops.aten.is_nonzero}, func
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("kept", "augmentation"), [
+    (False, {}), (True, {}), (False, {"mixup": 0.5, "cutout": 3}), (False, {"cutmix": 1.0})], ids=str)
+def test_nothing_is_read_back_inside_a_step(kept, augmentation):
+    """An .item(), an index of booleans: a GPU would wait for the program at each step, and could not be recorded."""
+    pictures, recipe = made_pictures(**augmentation), ImageRecipe(batch=12, steps=3)
+    teacher = made_teacher(pictures, Switches(bf16=True, folded=True))
+    task = ImageTask(pictures, 3, TeacherViews(teacher, pictures) if kept else teacher)
+    step = images.Step(image_network("resnet8", CLASSES), task, distillation, recipe, Switches(bf16=True), ("logits",))
+    rows = list(prepared(task, recipe, 3))
+    with ReadBack():
+        for row in rows:
+            step(row, 0.05, {"temperature": 4.0, "alpha": 0.9})
 
 
 def test_the_loss_compiles_whole(monkeypatch):
@@ -213,7 +254,7 @@ def test_kept_answers_give_the_loss_of_the_teacher_in_the_loop(device):
     pictures = made_pictures(device)
     online, _ = trained(pictures, made_teacher(pictures))
     kept, _ = trained(pictures, TeacherViews(made_teacher(pictures), pictures, "float32"))
-    torch.testing.assert_close(kept, online, rtol=0, atol=1e-5)
+    alike(kept, online, device)
 
 
 def test_half_precision_rounds_answers_by_a_2048th(device):
@@ -226,6 +267,32 @@ def test_half_precision_rounds_answers_by_a_2048th(device):
     exact, rounded = single.table[there], half.table[there].float()
     assert ((rounded - exact).abs() <= exact.abs() / 2048 + 2**-25).all() and not torch.equal(rounded, exact)
     torch.testing.assert_close(losses[1], losses[0], rtol=1e-3, atol=1e-3)
+
+
+class Loud(Fingerprint):
+    def forward(self, x):
+        return 1e6 * super().forward(x)
+
+
+def test_no_logit_overflows_in_half_precision():
+    """An infinite logit would make every loss NaN."""
+    pictures = made_pictures()
+    views = TeacherViews(Teacher(Loud(), pictures.normalisation), pictures)
+    index, view = torch.arange(N), torch.zeros(N, dtype=torch.int64)
+    views.prepare(index, view)
+    exact = views.teacher.of_many(pictures.windows.take(index, view))
+    assert exact.abs().max() > 65_504
+    torch.testing.assert_close(views(index, view)["logits"], exact.clamp(-65_504, 65_504), rtol=1 / 2048, atol=0)
+
+
+def test_a_gpus_teacher_sees_batches_of_one_size():
+    """cuDNN would try all algorithms of all layers for each size of a last batch: seconds at every block of steps."""
+    pictures = made_pictures()
+    views, places = TeacherViews(made_teacher(pictures), pictures, chunk=7), torch.arange(100, 130)
+    assert torch.equal(views.batched(places), places)
+    views.device = torch.device("cuda")
+    assert torch.equal(views.batched(places), torch.cat([places, torch.full((5,), 129)]))
+    assert torch.equal(views.batched(places[:14]), places[:14])
 
 
 def test_a_picture_passes_through_the_teacher_once():
@@ -499,3 +566,10 @@ def test_switches_say_what_is_on_and_leave_cudnn_as_it_was():
 def test_free_memory_is_a_number_of_bytes_or_unknown():
     found = free_memory("cpu")
     assert found is None or 2**20 < found < 2**50
+
+
+def test_memory_that_torch_has_taken_and_does_not_use_is_free(monkeypatch):
+    """The driver counts it as used: a second teacher's answers would not fit where the first's were dropped."""
+    for name, value in (("mem_get_info", (30, 100)), ("memory_reserved", 60), ("memory_allocated", 45)):
+        monkeypatch.setattr(torch.cuda, name, lambda device, value=value: value)
+    assert free_memory("cuda") == 30 + 60 - 45
