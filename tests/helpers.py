@@ -3,11 +3,17 @@
 import base64
 import math
 import re
+import statistics
+import sys
 import threading
 import time
 
 import numpy as np
+import plotly.graph_objects as go
+import pytest
 import scipy.stats
+
+from kdutils.errors import ParameterError
 
 
 def ours() -> list[threading.Thread]:
@@ -43,6 +49,72 @@ def column(values) -> np.ndarray:
 def student_interval(values) -> tuple[float, float]:
     """95% of Student's t, by SciPy."""
     return scipy.stats.t.interval(0.95, len(values) - 1, values.mean(), scipy.stats.sem(values))
+
+
+def answers_at_once(panel, settings) -> None:
+    """The contract: under 100 ms; with the widget, as on a page. The median of many, for busy machines."""
+    assert panel.widget
+    took = []
+    for values in settings:
+        start = time.perf_counter()
+        panel.set(**values)
+        took.append(time.perf_counter() - start)
+    assert statistics.median(took) < 0.1
+
+
+def acts_at_once(panel, name: str, values, acted) -> None:
+    """While a run goes on at full speed, with the widget made: a value set from Python is soon back, and soon acts."""
+    assert panel.widget
+    panel.train()
+    assert until(lambda: acted(panel) is not None)
+    back, done = [], []
+    for value in values:
+        start = time.perf_counter()
+        panel.set(**{name: value})
+        back.append(time.perf_counter() - start)
+        assert until(lambda value=value: acted(panel) == value)
+        done.append(time.perf_counter() - start)
+    assert statistics.median(back) < 0.05 and statistics.median(done) < 0.2
+    assert panel.stop()
+
+
+def stops_and_starts(panel, curve: str) -> str:
+    """Train, once more, run, Pause, Step, Stop and Train again: the status, the state and one more point for a step.
+
+    What the status said in the pause.
+    """
+    panel.train()
+    assert until(lambda: len(x(panel, curve)) > 1)
+    panel.train()
+    assert panel.status.startswith("This run is training already") and len(ours()) == 1
+    with pytest.raises(ParameterError, match="is training: stop it"):
+        panel.run()
+    panel.pause()
+    assert panel.state == "paused" and until(lambda: panel.status.startswith("Paused"))
+    said, before = panel.status, len(x(panel, curve))
+    panel.step()
+    assert panel.state == "paused" and len(x(panel, curve)) == before + 1
+    assert panel.stop() and panel.state == "stopped" and len(x(panel, curve)) == before + 1
+    panel.train()
+    assert until(lambda: 0 < len(x(panel, curve)) and panel.state == "training")
+    return said
+
+
+def headless_page(make, monkeypatch):
+    """The panel that `make` makes where nobody can act on it, once it has shown itself: whole, and without a widget."""
+    monkeypatch.setenv("KDUTILS_HEADLESS", "1")
+    panel = make()
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)        # no widget can be made
+    bundle = panel._repr_mimebundle_()
+    assert set(bundle) == {"application/vnd.plotly.v1+json", "image/png", "text/plain"}
+    assert bundle["text/plain"] == panel.reading() and panel._widget is None and panel.chart._view is None
+    assert "press train" not in panel.reading().lower()
+    drawn = go.Figure(bundle["application/vnd.plotly.v1+json"])
+    for trace, now in zip(drawn.data, panel.chart.figure().data, strict=True):
+        if trace.type != "image":       # a picture has no points
+            np.testing.assert_allclose(column(trace.y), column(now.y))
+    assert len(str(bundle)) < 150_000
+    return panel
 
 
 def per_cent(words: str) -> list[float]:

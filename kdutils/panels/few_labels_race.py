@@ -119,7 +119,10 @@ class FewLabelsRace(AnsweringPanel):
                            line={"color": COLOURS["teacher"], "dash": DASHES["teacher"]}, row=1, col=1)
         for name in GAINERS:
             add_answers(figure, name, "other", col=2, prefix=f"{name} ", others=name)
-        figure.update_layout(base_layout(height=420, margin={"t": 90, "l": 45}, legend={"y": 1.1}))
+        for name, words in {**RACERS, "teacher": "teachers"}.items():
+            uid = name if name == "teacher" else f"{name} mean"
+            figure.update_traces(hovertemplate=f"{words}: %{{y:.1f}}%<extra></extra>", selector={"uid": uid})
+        figure.update_layout(base_layout(height=405, margin={"t": 75, "l": 45}, legend={"y": 1.09}))
         title_fonts(figure)
         figure.update_xaxes(title_standoff=5)
         figure.update_xaxes(title_text="training steps", range=[0, self.recipe.steps], col=1)
@@ -157,6 +160,10 @@ class FewLabelsRace(AnsweringPanel):
             marks, same = ([Mark(a.labels * APART[name], a.gains[name]) for a in chosen]
                            for chosen in (self.answers, alike))
             show_answers(self.chart, marks, same, "labels", prefix=f"{name} ")
+            others = [a for a in self.answers if a not in alike]
+            for uid, chosen in (("answers", alike), ("others", others), ("latest", self.answers[-1:])):
+                self.chart.restyle(f"{name} {uid}", {"hovertext": [_told(name, a) for a in chosen],
+                                                     "hovertemplate": "%{hovertext}<extra></extra>"})
         ends = [end for a in self.answers for gain in a.gains.values() for end in (gain.low, gain.mean, gain.high)
                 if not math.isnan(end)]
         self.chart.layout({"yaxis2": {"range": [min([-2, *ends]) - 1, max([15, *ends]) + 1]}})
@@ -229,7 +236,16 @@ class FewLabelsRace(AnsweringPanel):
         gains = "; ".join(f"{RACERS[name]} {self.scores[name].mean():.1f}%, gain {self._gain(name)}"
                           for name in GAINERS)
         note = " T moved during this run." if self.mixed else ""
+        if len(self.answers) > 1:
+            note += " On the right a ring marks the latest run; hollow: another T or width."
         return f"{setting}: hard labels {self.scores['hard labels'].mean():.1f}%; {gains}.{note}"
+
+
+def _told(name: str, answer: Answer) -> str:
+    """What hovering over an arm of an answer says."""
+    moved = ", which moved" if answer.mixed else ""
+    return (f"{RACERS[name]}, n = {answer.labels:,}<br>T = {answer.temperature:.3g}{moved}, {answer.width} hidden "
+            f"units<br>gain {answer.gains[name]}")
 
 
 def _teachers(lab: Lab) -> dict[str, dict]:

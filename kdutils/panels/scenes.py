@@ -30,7 +30,7 @@ class Scene:
     inputs: float (N, c, h, w). labels: int64 (N,), the class. hidden: int64 (N,), the kind. pool (S, P) and test
     (S, Q): indices, a row per seed. places: float (N, 2). classes, kinds: their names. kind: what a kind is called.
     told: what teachers are told. source: where the map comes from, in a sentence. layers: hidden widths of a teacher,
-    lr: its learning rate.
+    lr: its learning rate. is_plane: an input is its place on the map, so that teachers answer between the examples too.
     """
 
     inputs: Tensor
@@ -46,6 +46,7 @@ class Scene:
     source: str
     layers: tuple[int, ...]
     lr: float
+    is_plane: bool = False
 
     def network(self, subclasses: int) -> MLP:
         """A teacher with so many subclasses in each class."""
@@ -77,7 +78,7 @@ def toy(seeds: Sequence[int], examples: int = 1200, spread: float = 0.12) -> Sce
     order = torch.arange(examples).expand(len(seeds), -1)
     return Scene(points[:, None, None], hidden // BLOBS, hidden, *order.tensor_split(2, 1), points.double().numpy(),
                  ("left", "right"), tuple("abcdefgh"), "blob", "left or right cloud",
-                 "The map is the plane in which the points lie.", (64, 64), 1e-2)
+                 "The map is the plane in which the points lie.", (64, 64), 1e-2, is_plane=True)
 
 
 SCENES = {"digits": digits, "toy": toy}

@@ -16,6 +16,7 @@ from kdutils.networks import Population
 from kdutils.objectives import class_logits, subclass_auxiliary, subclass_teacher
 from kdutils.panels.base import Control
 from kdutils.panels.curves import PARTS, add_band, clear_band, grow_band
+from kdutils.panels.plane import NOBODY, SIDE, Plane, picture
 from kdutils.panels.scenes import SCENES, scene
 from kdutils.panels.trainer import AnsweringPanel
 from kdutils.plots.style import COLOURS, HIDDEN_COLOURS, HIDDEN_MARKERS, base_layout, title_fonts
@@ -25,6 +26,12 @@ from kdutils.training import Knobs, Recipe, Snapshot, Task, steps
 MOST = 10               # subclasses of a class
 COMPARED = 256          # test examples that the auxiliary loss compares with each other
 STICK = 0.02            # share of the examples by which another colour must match better before a subclass changes it
+TINT = 0.3              # how much of its colour a region of the plane has; one of a hollow subclass has half of that
+FORMS = {"collapse": "all examples look alike",
+         "one per class": "one subclass of each class stands out, the rest are equal",
+         "flat in class": "all subclasses of the class are equally large",
+         "one-hot": "one subclass stands out, and all are used alike",
+         "bound": "no logits go below -1/T_aux"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,8 @@ class SplitMyClass(AnsweringPanel):
     The left map shows, for one teacher, the subclass that is largest for each test example, in the colour and shape of
     the digit that it matches best (Hungarian matching; it names the colours and nothing else). A subclass beyond the
     tenth, or beyond those that match, is hollow, in the colour of its most frequent digit. The right map is the truth.
-    `seeds` teachers train side by side: figures and band are theirs, the maps are those of the first.
+    `seeds` teachers train side by side: figures and band are theirs, the maps are those of the first. On the toy, whose
+    map is the plane itself, the left one is also coloured between the dots, and a line parts the two classes.
 
     beta and T_aux act at once, also while teachers train; another number of subclasses is another network and starts
     the run anew.
@@ -73,7 +81,11 @@ class SplitMyClass(AnsweringPanel):
         self.recipe = Recipe(steps=steps, batch=128, lr=self.scene.lr)
         self.shown = self.scene.test[0].numpy()        # the examples on the maps: the first seed's, never trained on
         self.places = self.scene.places[self.shown]
-        self.hidden = self.scene.hidden[self.shown]
+        self.hidden = self.scene.hidden[self.shown].numpy()
+        low, high = self.places.min(0), self.places.max(0)
+        room = 0.04 * (high - low)
+        self.spans = tuple(zip(low - room, high + room, strict=True))       # of the maps: x, y
+        self.plane = Plane(*self.spans) if self.scene.is_plane else None
         self._begin_anew()
         super().__init__(**values)
 
@@ -81,7 +93,7 @@ class SplitMyClass(AnsweringPanel):
         self.knobs: Knobs | None = None         # those of the run
         self.running = 0                        # subclasses of the run
         self.found: Found | None = None
-        self.subclass = np.full(len(self.shown), -1)    # of each example on the map
+        self.subclass = np.full(len(self.shown), NOBODY)    # of each example on the map
         self.matches: np.ndarray | None = None          # the kind that each subclass is coloured by
         self.measured: dict = {}                # the values that belong to `found`; the controls may have moved on
         self.mixed = False
@@ -95,37 +107,40 @@ class SplitMyClass(AnsweringPanel):
             vertical_spacing=0.24, specs=[[{"rowspan": 2}, {"rowspan": 2}, {}], [None, None, {}]],
             subplot_titles=["what one teacher found", f"the {kind}s, which nobody told it",
                             "examples per subclass (%)", "auxiliary loss"])
+        if self.plane:
+            figure.add_trace(self.plane.trace("regions"), row=1, col=1)
+            figure.add_scatter(uid="class line", x=[], y=[], mode="lines", row=1, col=1, showlegend=False,
+                               line={"color": COLOURS["other"], "width": 2},
+                               hovertemplate="both classes are equally probable<extra></extra>")
         figure.add_scatter(uid="not sorted", x=self.places[:, 0], y=self.places[:, 1], mode="markers", row=1, col=1,
                            marker={"color": COLOURS["other"], "size": 4, "opacity": 0.5}, showlegend=False,
                            hoverinfo="skip")
+        for k in range(MOST * len(self.scene.classes)):
+            figure.add_scatter(uid=f"subclass {k}", x=[], y=[], mode="markers", showlegend=False, row=1, col=1)
         for place, name in enumerate(kinds):
-            look = {"color": HIDDEN_COLOURS[place], "symbol": HIDDEN_MARKERS[place], "size": 6}
-            hollow = look | {"symbol": f"{look['symbol']}-open"}
-            mine = self.places[(self.hidden == place).numpy()]
-            for uid, marker, words in ((f"like {name}", look, f"the subclass like {kind} {name}"),
-                                       (f"also {name}", hollow, f"a further subclass, mostly {kind} {name}")):
-                figure.add_scatter(uid=uid, x=[], y=[], mode="markers", marker=marker, showlegend=False, row=1, col=1,
-                                   hovertemplate=f"{words}<extra></extra>")
-            figure.add_scatter(uid=f"is {name}", x=mine[:, 0], y=mine[:, 1], mode="markers", marker=look, row=1, col=2,
-                               showlegend=False, hovertemplate=f"{kind} {name}<extra></extra>")
-        middles = np.array([np.median(self.places[(self.hidden == place).numpy()], 0) for place in range(len(kinds))])
+            mine = self.places[self.hidden == place]
+            figure.add_scatter(uid=f"is {name}", x=mine[:, 0], y=mine[:, 1], mode="markers", marker=self._dot(place),
+                               row=1, col=2, showlegend=False, hovertemplate=f"{kind} {name}<extra></extra>")
+        middles = np.array([np.median(self.places[self.hidden == place], 0) for place in range(len(kinds))])
         figure.add_scatter(uid="names", x=middles[:, 0], y=middles[:, 1], mode="markers+text", text=list(kinds), row=1,
                            col=2, marker={"color": "rgba(255,255,255,0.85)", "size": 22}, textposition="middle center",
                            textfont={"size": 16, "color": "#202020"}, showlegend=False, hoverinfo="skip")
         figure.add_bar(uid="usage", x=[0.0], y=[math.nan], width=0.8, offset=-0.4, showlegend=False, row=1, col=3,
-                       hovertemplate="%{y:.1f}%<extra></extra>")
-        figure.add_scatter(uid="closed forms", x=[], y=[], mode="lines", hoverinfo="skip", showlegend=False, row=2,
-                           col=3, line={"color": COLOURS["other"], "width": 1, "dash": "dot"})
+                       hovertemplate="%{hovertext}: %{y:.1f}% of the examples<extra></extra>")
+        figure.add_scatter(uid="closed forms", x=[], y=[], mode="lines", showlegend=False, row=2, col=3,
+                           line={"color": COLOURS["other"], "width": 1, "dash": "dot"},
+                           hovertemplate="%{hovertext}<extra></extra>")
         add_band(figure, "auxiliary", "teacher", "teachers", col=3, row=2, shown=False)
-        figure.update_layout(base_layout(height=430, showlegend=False, margin={"l": 12, "r": 135, "t": 40, "b": 50}))
+        figure.update_traces(hovertemplate="mean over seeds at step %{x}: %{y:.2f}<extra></extra>",
+                             selector={"uid": "auxiliary mean"})
+        figure.update_layout(base_layout(height=430, showlegend=False, margin={"l": 12, "r": 138, "t": 40, "b": 50}))
         title_fonts(figure)
-        low, high = self.places.min(0), self.places.max(0)
-        room = 0.04 * (high - low)
         for col in (1, 2):
             frame = {"showticklabels": False, "ticks": "", "showgrid": False}
-            figure.update_xaxes(range=[low[0] - room[0], high[0] + room[0]], **frame, row=1, col=col)
-            figure.update_yaxes(range=[low[1] - room[1], high[1] + room[1]], **frame, row=1, col=col)
-        figure.update_xaxes(title_text=f"most alike {kind}", title_standoff=5, tickangle=0, row=1, col=3)
+            figure.update_xaxes(range=self.spans[0], **frame, row=1, col=col)
+            figure.update_yaxes(range=self.spans[1], scaleanchor=False, **frame, row=1, col=col)
+        figure.update_xaxes(title_text=f"most alike {kind}", title_standoff=5, tickangle=0, showgrid=False, row=1,
+                            col=3)
         figure.update_yaxes(range=[0, 55], side="right", row=1, col=3)
         figure.update_xaxes(title_text="training steps", title_standoff=5, range=[0, self.recipe.steps], row=2, col=3)
         figure.update_yaxes(side="right", row=2, col=3)
@@ -145,16 +160,43 @@ class SplitMyClass(AnsweringPanel):
         return {name: self.values[name] for name in ("beta", "t_aux")}
 
     def _draw_map(self) -> None:
-        waiting = self.subclass < 0
+        waiting = self.subclass == NOBODY
         self.chart.set("not sorted", x=self.places[waiting, 0], y=self.places[waiting, 1])
         s = self.running or self.values["subclasses"]
-        matches = np.full(2 * s, -1) if self.matches is None else self.matches
-        for place, name in enumerate(self.scene.kinds):
-            like, also = ((self.subclass >= 0) & chosen[self.subclass] for chosen in
-                          (matches == place, matches == place + len(self.scene.kinds)))
-            for uid, mine in ((f"like {name}", like), (f"also {name}", also)):
-                self.chart.set(uid, x=self.places[mine, 0], y=self.places[mine, 1])
+        matches = np.full(2 * s, NOBODY) if self.matches is None else self.matches
+        names = np.array(self.scene.kinds)
+        for k in range(MOST * len(self.scene.classes)):
+            mine = self.subclass == k
+            self.chart.set(f"subclass {k}", x=self.places[mine, 0], y=self.places[mine, 1])
+            if mine.any():
+                told = f"{self.scene.kind} %{{hovertext}}, in {self._name(k, s)}<extra></extra>"
+                self.chart.restyle(f"subclass {k}", {"marker": self._dot(matches[k]), "hovertemplate": told,
+                                                     "hovertext": names[self.hidden[mine]]})
         self._draw_usage(s, matches)
+
+    def _name(self, k: int, s: int) -> str:
+        """A subclass in words, of s per class."""
+        return f"subclass {k % s + 1} of {self.scene.classes[k // s]}"
+
+    def _dot(self, match: int) -> dict:
+        """The marker of a subclass by its match; hollow if it is a further one of its kind."""
+        further, kind = divmod(int(match), len(self.scene.kinds))
+        return {"color": HIDDEN_COLOURS[kind], "symbol": HIDDEN_MARKERS[kind] + "-open" * further, "size": 6}
+
+    def _draw_plane(self, population: Population | None = None) -> None:
+        """Colour the plane by what the first member answers at each place; without one, by nothing."""
+        if self.plane is None:
+            return
+        owners, x, y = np.full(SIDE**2, NOBODY), (), ()
+        if population is not None:
+            s, first = self.running, {name: values[:1] for name, values in population.parameters.items()}
+            logits = Population.of(population.spec, first).predict(self.plane.inputs, SIDE**2)[0]
+            owners = self.matches[logits.argmax(-1).numpy()]
+            left, right = class_logits(logits, (s, s)).T.numpy()
+            x, y = self.plane.border(left - right)
+        tints = [(HIDDEN_COLOURS[kind], share * TINT) for share in (1, 0.5) for kind in range(len(self.scene.kinds))]
+        self.chart.restyle("regions", {"source": picture(owners, tints)})
+        self.chart.set("class line", x=x, y=y)
 
     def _draw_usage(self, s: int, matches: np.ndarray) -> None:
         """A bar per subclass, with a gap between the classes."""
@@ -163,21 +205,32 @@ class SplitMyClass(AnsweringPanel):
         share = 100 * np.bincount(self.subclass[self.subclass >= 0], minlength=2 * s) / len(self.shown)
         self.chart.set("usage", x=x, y=share)
         self.chart.restyle("usage", {"marker": {"color": [HIDDEN_COLOURS[match % len(self.scene.kinds)] if match >= 0
-                                                          else COLOURS["other"] for match in matches]}})
-        names = [kinds[match] if share[k] else "" for k, match in enumerate(matches)]
+                                                          else COLOURS["other"] for match in matches]},
+                                     "hovertext": [self._name(k, s) for k in range(2 * s)]})
+        # Where bars are narrow, the names under them take turns in two rows.
+        names = ["<br>" * (s > 6 and k % 2) + kinds[match] if share[k] else "" for k, match in enumerate(matches)]
         self.chart.layout({"xaxis3": {"tickvals": x, "ticktext": names, "range": [-0.7, x[-1] + 0.7]},
                            "yaxis3": {"range": [0, max(55.0, 1.05 * share.max())]}})
 
     def _draw_closed_forms(self) -> None:
-        forms = closed_forms(self.running or self.values["subclasses"], self.values["t_aux"])
+        forms = self._closed_forms()
+        along = np.append(np.linspace(0, self.recipe.steps, 9), math.nan)       # so that all of a line can be hovered
+        self.chart.set("closed forms", x=np.tile(along, len(forms)), y=np.repeat(list(forms.values()), len(along)))
+        self.chart.restyle("closed forms", {"hovertext": [f"{name}: {FORMS[name]}" for name in forms for _ in along]})
+        self._fit_closed_forms()
+
+    def _fit_closed_forms(self) -> None:
+        """The axis of the loss holds what was seen, and the bound only where that is not far away."""
+        forms = self._closed_forms()
         seen = [value for part in PARTS for value in self.chart.points(f"auxiliary {part}")["y"]]
-        low, bound = forms["one-hot"], -1 / self.values["t_aux"]
-        low = min([low, *seen, max(bound, 1.3 * low)])      # the bound is far away where T_aux is small
+        low = min([forms["one-hot"], *seen, max(forms["bound"], 1.3 * forms["one-hot"])])
         span = [1.08 * low, -0.06 * low]
-        ticks = _apart(forms | {"bound": bound}, span)
-        x = np.tile([0, self.recipe.steps, math.nan], len(ticks))
-        self.chart.set("closed forms", x=x, y=np.repeat(list(ticks), 3))
+        ticks = _apart(forms, span)
         self.chart.layout({"yaxis4": {"range": span, "tickvals": list(ticks), "ticktext": list(ticks.values())}})
+
+    def _closed_forms(self) -> dict[str, float]:
+        t_aux = self.values["t_aux"]
+        return closed_forms(self.running or self.values["subclasses"], t_aux) | {"bound": -1 / t_aux}
 
     # ---- the run ---------------------------------------------------------------------------------------------------
 
@@ -186,6 +239,8 @@ class SplitMyClass(AnsweringPanel):
         clear_band(self.chart, "auxiliary")
         self.running = self.values["subclasses"]
         self._draw_map()
+        self._draw_plane()
+        self._draw_closed_forms()
 
     def start(self) -> Iterator[Snapshot]:
         s = self.running
@@ -206,10 +261,11 @@ class SplitMyClass(AnsweringPanel):
             subclass_auxiliary(logits[:, :COMPARED], now["t_aux"]).numpy())
         self.measured = now | {"subclasses": s}
         self.subclass = subclasses[0].numpy()
-        self.matches = match(self.subclass, self.hidden.numpy(), 2 * s, len(self.scene.kinds), self.matches)
+        self.matches = match(self.subclass, self.hidden, 2 * s, len(self.scene.kinds), self.matches)
         grow_band(self.chart, "auxiliary", snapshot.step, self.found.aux)
         self._draw_map()
-        self._draw_closed_forms()
+        self._draw_plane(snapshot.population)
+        self._fit_closed_forms()
 
     def finish(self) -> None:
         self.knobs = None
@@ -232,10 +288,13 @@ class SplitMyClass(AnsweringPanel):
         note = " Beta or T_aux moved during this run." if self.mixed else ""
         if (self.matches >= len(self.scene.kinds)).any():
             note += f" Hollow: a further subclass of the same {self.scene.kind}."
-        return (f"{setting}: told {self.scene.told} alone, teachers use {found.used.mean():.1f} of {total} subclasses; "
-                f"Hungarian accuracy on the {self.scene.kind}s {_words(interval(found.hungarian))}, on the two classes "
-                f"{_words(interval(found.right))} ({len(self.seeds)} seeds). The maps are those of seed 0: "
-                f"{found.used[0]} subclasses, {found.hungarian[0]:.1f}%.{note} {self.scene.source}")
+        if self.plane:
+            note += " Behind the dots, the subclass that is largest at each place; grey line: both classes alike."
+        return (f"{setting}: told {self.scene.told} alone, teachers use {found.used.mean():.1f} of {total} subclasses, "
+                f"auxiliary loss {found.aux.mean():.2f}; Hungarian accuracy on the {self.scene.kind}s "
+                f"{_words(interval(found.hungarian))}, on the two classes {_words(interval(found.right))} "
+                f"({len(self.seeds)} seeds). The maps are those of seed 0: {found.used[0]} subclasses, "
+                f"{found.hungarian[0]:.1f}%.{note} {self.scene.source}")
 
 
 def closed_forms(s: int, t_aux: float) -> dict[str, float]:
@@ -275,7 +334,7 @@ def match(found: np.ndarray, truth: np.ndarray, total: int, kinds: int, before: 
 
 
 def _apart(forms: dict[str, float], span: list[float]) -> dict[float, str]:
-    """Names of these values where they lie inside the span; one too near the tick below stands above its name."""
+    """Ticks with the names of the values inside the span; one too near the tick below stands above its name."""
     ticks: dict[float, str] = {}
     for name, value in sorted(forms.items(), key=lambda item: item[1]):
         if value < span[0]:
@@ -290,6 +349,7 @@ def _apart(forms: dict[str, float], span: list[float]) -> dict[float, str]:
 
 
 def _words(effect: Effect) -> str:
+    """A mean of percentages with its interval, which Student's t may let pass their ends."""
     if math.isnan(effect.low):
         return f"{effect.mean:.1f}%"
-    return f"{effect.mean:.1f}% [{effect.low:.1f}, {effect.high:.1f}]"
+    return f"{effect.mean:.1f}% [{max(effect.low, 0):.1f}, {min(effect.high, 100):.1f}]"

@@ -37,6 +37,11 @@ class Teacher:
     alike: tuple[int, ...]
     curves: tuple[np.ndarray, np.ndarray]
 
+    @property
+    def divides(self) -> bool:
+        """It has more outputs than classes."""
+        return len(self.alike) > len(self.sizes)
+
 
 class WhatTheTeacherTells(Panel):
     """One test digit, and the answers of a teacher: class probabilities (two) and subclass probabilities, at T.
@@ -91,7 +96,7 @@ class WhatTheTeacherTells(Panel):
         figure.add_bar(uid="classes", x=[0, 1], y=[0.0, 0.0], width=0.7, offset=-0.35, row=1, col=2, showlegend=False,
                        hovertemplate="%{y:.4f}<extra></extra>")
         figure.add_bar(uid="subclasses", x=[0.0], y=[0.0], width=0.8, offset=-0.4, row=1, col=3, showlegend=False,
-                       hovertemplate="%{y:.4f}<extra></extra>")
+                       hovertemplate="%{hovertext}: %{y:.4f}<extra></extra>")
         for name, kind, words in MESSAGES:
             look = {"x": TEMPERATURES, "y": np.zeros(len(TEMPERATURES)), "mode": "lines", "row": 1, "col": 4}
             figure.add_scatter(uid=f"{name} told", name=f"{words}: information", **look,
@@ -102,13 +107,13 @@ class WhatTheTeacherTells(Panel):
                                hovertemplate="T = %{x:.3g}: entropy %{y:.2f} bits<extra></extra>")
             figure.add_scatter(uid=f"{name} now", x=[1.0], y=[0.0], mode="markers", showlegend=False, row=1, col=4,
                                marker={"color": COLOURS[kind], "size": 10}, hoverinfo="skip")
-        figure.update_layout(base_layout(height=375, margin={"t": 95, "l": 15}, legend={"y": 1.12}))
+        figure.update_layout(base_layout(height=370, margin={"t": 75, "l": 15, "b": 65}, legend={"y": 1.1}))
         title_fonts(figure)
         figure.update_xaxes(title_standoff=5)
         figure.update_xaxes(visible=False, constrain="domain", col=1)
         figure.update_yaxes(visible=False, autorange="reversed", scaleanchor="x", col=1)
-        figure.update_xaxes(tickvals=[0, 1], ticktext=list(self.lab.data.classes), col=2)
-        figure.update_xaxes(tickangle=0, title_text="the digit that a subclass is most alike", col=3)
+        figure.update_xaxes(tickvals=[0, 1], ticktext=list(self.lab.data.classes), tickangle=0, col=2)
+        figure.update_xaxes(tickangle=0, showgrid=False, col=3)
         for col in (2, 3):
             figure.update_yaxes(range=[0, 1.02], dtick=0.25, tickformat=".0%", col=col)
         ticks = [0.5, 1, 2, 4, 8, 16, 32]
@@ -126,16 +131,33 @@ class WhatTheTeacherTells(Panel):
         x = _places(teacher.sizes)
         self.chart.set("classes", y=classes)
         self.chart.set("subclasses", x=x, y=subclasses)
-        label = int(self.lab.data.labels[self.images[self.values["digit"]]])
-        self.chart.restyle("classes", {"marker": {"color": [COLOURS["hard labels" if k == label else "other"]
-                                                            for k in (0, 1)]}})
-        self.chart.restyle("subclasses", {"marker": {"color": [HIDDEN_COLOURS[k] if k >= 0 else COLOURS["other"]
-                                                               for k in teacher.alike]}})
-        self.chart.layout({"xaxis3": {"tickvals": x, "ticktext": _names(teacher), "range": [-0.7, x[-1] + 0.7]}})
+        label, names = int(self.lab.data.labels[self.images[self.values["digit"]]]), self.lab.data.classes
+        of_class = [COLOURS["hard labels" if k == label else "other"] for k in range(len(names))]
+        self.chart.restyle("classes", {"marker": {"color": of_class}})
+        colours = [HIDDEN_COLOURS[k] if k >= 0 else COLOURS["other"] for k in teacher.alike]
+        self.chart.restyle("subclasses", {"marker": {"color": colours if teacher.divides else of_class},
+                                          "hovertext": self._hover()})
+        under = "most alike digit (-: none)" if teacher.divides else "no subclasses: the classes again"
+        self.chart.layout({
+            "xaxis2": {"ticktext": [f"{name}<br>its label" if k == label else name for k, name in enumerate(names)]},
+            "xaxis3": {"tickvals": x, "ticktext": _names(teacher), "range": [-0.7, x[-1] + 0.7],
+                       "title": {"text": under}}})
         for (name, _, _), z, told in zip(MESSAGES, both, teacher.curves, strict=True):
-            self.chart.set(f"{name} told", y=told)
-            self.chart.set(f"{name} entropy", y=[_bits(z, one) for one in TEMPERATURES])
-            self.chart.set(f"{name} now", x=[t], y=[self._told(told)])
+            # The second message of a teacher without subclasses is the first again, and would lie on top of it.
+            shown = name == "class" or teacher.divides
+            self.chart.set(f"{name} told", x=TEMPERATURES[:shown * len(told)], y=told[:shown * len(told)])
+            self.chart.set(f"{name} entropy", x=TEMPERATURES[:shown * len(told)],
+                           y=[_bits(z, one) for one in TEMPERATURES if shown])
+            self.chart.set(f"{name} now", x=[t] * shown, y=[self._told(told)] * shown)
+
+    def _hover(self) -> list[str]:
+        """A name for each output of the teacher."""
+        if not self.teacher.divides:
+            return list(self.lab.data.classes)
+        numbered = [(c, k) for c, size in enumerate(self.teacher.sizes) for k in range(size)]
+        return [f"subclass {k + 1} of {self.lab.data.classes[c]}, " + ("largest for no test image" if digit < 0 else
+                                                                       f"most like digit {digit}")
+                for (c, k), digit in zip(numbered, self.teacher.alike, strict=True)]
 
     def _told(self, curve: np.ndarray) -> float:
         """A curve at the temperature that is set."""
@@ -152,7 +174,7 @@ class WhatTheTeacherTells(Panel):
         words = (f"Of this {digit} a teacher {teacher.told} says at T = {t:.3g}: {self.lab.data.classes[label]} with "
                  f"{_percent(p[label])}, entropy {_bits(z_class, t):.2f} of at most 1 bit; a class drawn from its "
                  f"answers tells {classes:.2f} bits of the image.")
-        if len(teacher.alike) == len(teacher.sizes):
+        if not teacher.divides:
             return words + " It has no subclasses."
         names, order = _names(teacher), q.argsort(descending=True)[:2].tolist()
         most = " and ".join(f"{_percent(q[k])} on one {_like(names[k])}" for k in order)
@@ -210,13 +232,13 @@ def _places(sizes: tuple[int, ...]) -> np.ndarray:
 
 
 def _names(teacher: Teacher) -> list[str]:
-    if len(teacher.alike) == len(teacher.sizes):
+    if not teacher.divides:
         return ["0-4", "5-9"]
     return [str(k) if k >= 0 else "-" for k in teacher.alike]
 
 
 def _like(name: str) -> str:
-    return "that no image is sorted into" if name == "-" else f"like a {name}"
+    return "that no image is sorted into" if name == "-" else f"like {'an' if name == '8' else 'a'} {name}"
 
 
 def _bits(logits: Tensor, temperature: float) -> float:

@@ -1,7 +1,7 @@
 """A figure that survives everywhere: plotly JSON for JupyterLab, a PNG for the rest, a sentence for every reader.
 
 The PNG is drawn by matplotlib from the same data, so no browser is needed; it covers the kinds of trace that the
-course uses (lines and markers, bands, bars, heat maps) and refuses others.
+course uses (lines and markers, bands, bars, heat maps, pictures) and refuses others.
 """
 
 import base64
@@ -150,6 +150,17 @@ def _heatmap(ax, trace, before) -> None:
     ax.grid(False)
 
 
+def _image(ax, trace, before) -> None:
+    """A picture in the trace itself, a data address; its corner places are where x0 and y0 say."""
+    with Image.open(io.BytesIO(base64.b64decode(trace.source.partition(",")[2]))) as picture:
+        pixels = np.asarray(picture.convert("RGBA"))
+    (left, right), (top, bottom) = ((start - step / 2, start + step * (count - 0.5)) for start, step, count in (
+        (trace.x0, trace.dx, pixels.shape[1]), (trace.y0, trace.dy, pixels.shape[0])))
+    ax.imshow(pixels, extent=(left, right, bottom, top), aspect="auto", zorder=0,
+              interpolation="bilinear" if trace.zsmooth else "nearest")
+    ax.grid(False)
+
+
 def _edges(centres: np.ndarray) -> np.ndarray:
     """Edges of the cells around these centres; a single cell is 1 wide."""
     centres = np.asarray(centres, float)
@@ -157,7 +168,7 @@ def _edges(centres: np.ndarray) -> np.ndarray:
     return np.concatenate([centres[:1] - half[0], centres[:-1] + half[:len(centres) - 1], centres[-1:] + half[-1]])
 
 
-_KINDS = {"scatter": _scatter, "bar": _bar, "heatmap": _heatmap}
+_KINDS = {"scatter": _scatter, "bar": _bar, "heatmap": _heatmap, "image": _image}
 
 
 def _finish(ax, figure: go.Figure, name: str) -> None:

@@ -40,8 +40,9 @@ SHADES = ("#fdae6b", "#D55E00", "#7f2704")
 SHADE_MARKERS = ("circle", "square", "triangle-up")
 
 # Ten hidden classes: a colour and a shape each; the first five and the last five are told apart by colour alone.
+# The last two are lighter than their neighbours in other palettes: a map must also be read on a dark page.
 HIDDEN_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#7f7f7f",
-                  "#D55E00", "#56B4E9", "#999933", "#882255", "#332288")
+                  "#D55E00", "#56B4E9", "#999933", "#B8387F", "#7A5CE0")
 HIDDEN_MARKERS = ("circle", "square", "diamond", "triangle-up", "cross",
                   "x", "star", "triangle-down", "pentagon", "triangle-left")
 GREYS = [[0.0, "#ffffff"], [1.0, "#202020"]]

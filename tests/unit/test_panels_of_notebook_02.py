@@ -2,15 +2,13 @@
 
 import math
 import re
-import statistics
-import sys
 import threading
 import time
 
 import numpy as np
 import pytest
 import torch
-from helpers import per_cent, student_interval, until, x, y
+from helpers import answers_at_once, headless_page, per_cent, stops_and_starts, student_interval, until, x, y
 
 from kdutils.datasets import take
 from kdutils.errors import ParameterError
@@ -168,16 +166,8 @@ def test_wrong_values_of_one_answer_are_one_sentence(answer, refuses, wrong):
 
 
 def test_formula_panels_answer_at_once(answer, secondaries):
-    """The contract: under 100 ms; with their widgets, as on a page. The median of many, for busy machines."""
-    for panel, name, values in ((answer, "strength", [0.05 * i for i in range(20)]),
-                                (secondaries, "temperature", [0.5 + i / 4 for i in range(20)])):
-        assert panel.widget
-        took = []
-        for value in values:
-            start = time.perf_counter()
-            panel.set(**{name: value})
-            took.append(time.perf_counter() - start)
-        assert statistics.median(took) < 0.1
+    answers_at_once(answer, [{"strength": 0.05 * i} for i in range(20)])
+    answers_at_once(secondaries, [{"temperature": 0.5 + i / 4} for i in range(20)])
 
 
 # ---- who are the secondaries? -------------------------------------------------------------------------------------
@@ -416,19 +406,7 @@ def test_other_teachers_than_those_asked_start_the_run_anew():
 
 
 def test_pause_step_stop_and_a_second_run(endless):
-    endless.train()
-    assert until(lambda: len(x(endless, "strict teachers mean")) > 1)
-    endless.train()
-    assert endless.status.startswith("This run is training already")
-    endless.pause()
-    assert endless.state == "paused" and until(lambda: "Paused, teachers at step" in endless.status)
-    before = len(x(endless, "strict teachers mean"))
-    endless.step()
-    assert len(x(endless, "strict teachers mean")) == before + 1
-    assert endless.stop()
-    assert not endless.teachers and len(x(endless, "strict teachers mean")) == before + 1
-    endless.train()
-    assert until(lambda: 0 < len(x(endless, "strict teachers mean")) < 1e9)
+    assert "Paused, teachers at step" in stops_and_starts(endless, "strict teachers mean") and not endless.teachers
     endless.reset()
     assert until(lambda: endless.state == "idle") and not x(endless, "strict teachers mean")
     assert "press Train" in endless.reading() and np.isnan(y(endless, "tolerant mass")).all()
@@ -583,14 +561,7 @@ def test_presets_of_the_tree(grown):
                                   lambda: QuickLab(seeds=2, steps=10), lambda: FamilyTree(**TREE)],
                          ids=["one answer", "secondaries", "lab", "tree"])
 def test_headless_a_panel_is_its_whole_figure_and_its_sentence(make, monkeypatch):
-    monkeypatch.setenv("KDUTILS_HEADLESS", "1")
-    panel = make()
-    monkeypatch.setitem(sys.modules, "ipywidgets", None)        # no widget can be made
-    bundle = panel._repr_mimebundle_()
-    assert set(bundle) == {"application/vnd.plotly.v1+json", "image/png", "text/plain"}
-    assert bundle["text/plain"] == panel.reading() and panel._widget is None and panel.chart._view is None
-    assert "press Train" not in panel.reading() and "Press Train" not in panel.reading()
-    assert len(str(bundle)) < 150_000
+    panel = headless_page(make, monkeypatch)
     if isinstance(panel, ToleranceLab):
         assert sorted(x(panel, "answers")) == [0.3, 0.6, 0.9, 1.2] and panel.values["eta"] == 0.9
 

@@ -3,17 +3,15 @@
 import math
 import re
 import statistics
-import sys
 import threading
 import time
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 import scipy.special
 import scipy.stats
 import torch
-from helpers import column, ours, student_interval, until, x, y
+from helpers import acts_at_once, column, headless_page, ours, student_interval, until, x, y
 
 from kdutils.errors import ParameterError
 from kdutils.experiments.common import HARD, Lab, Setting, cohort, teachers
@@ -207,16 +205,7 @@ def test_by_hand_a_wrong_value_is_only_a_sentence(panel):
 
 @pytest.mark.parametrize("kind", [SoftmaxPanel, lambda: QuickLab(seeds=2, steps=10)])
 def test_headless_a_panel_is_its_figure_and_its_sentence(kind, monkeypatch):
-    monkeypatch.setenv("KDUTILS_HEADLESS", "1")
-    panel = kind()
-    monkeypatch.setitem(sys.modules, "ipywidgets", None)        # no widget can be made
-    bundle = panel._repr_mimebundle_()
-    assert set(bundle) == {"application/vnd.plotly.v1+json", "image/png", "text/plain"}
-    assert bundle["text/plain"] == panel.reading() and panel._widget is None and panel.chart._view is None
-    drawn = go.Figure(bundle["application/vnd.plotly.v1+json"])
-    for trace, now in zip(drawn.data, panel.chart.figure().data, strict=True):
-        np.testing.assert_allclose(column(trace.y), column(now.y))
-    assert len(str(bundle)) < 120_000
+    headless_page(kind, monkeypatch)
 
 
 # ---- the temperature lab: what a run says -------------------------------------------------------------------------
@@ -539,22 +528,8 @@ def test_one_seed_has_curves_without_bands():
 
 
 def test_setting_a_value_while_students_train_takes_milliseconds(endless):
-    """At full speed, with the widget made: from set() to its return, and on to the loop that reads it."""
-    assert endless.widget
-    endless.train()
-    assert until(lambda: endless.scores is not None)
-    returned, acted = [], []
-    for index in range(30):
-        temperature = 1.0 + index
-        start = time.perf_counter()
-        endless.set(temperature=temperature)
-        returned.append(time.perf_counter() - start)
-        assert until(lambda t=temperature: endless.students.knobs["temperature"][-1] == t)
-        acted.append(time.perf_counter() - start)
-    print(f"set: median {1000 * statistics.median(returned):.1f} ms, until it acts "
-          f"{1000 * statistics.median(acted):.1f} ms, worst {1000 * max(acted):.0f} ms")
-    assert statistics.median(returned) < 0.05 and statistics.median(acted) < 0.2
-    assert endless.stop()
+    acts_at_once(endless, "temperature", [1.0 + i for i in range(30)],
+                 lambda panel: panel.students and panel.students.knobs["temperature"][-1])
 
 
 def test_headless_after_a_run_nothing_is_run_again(lab, monkeypatch):
