@@ -69,7 +69,7 @@ def run(notebook: Path, given: tuple[tuple[str, str], ...], profile: str | None,
         raise SystemExit(1)
 
 
-@app.command()
+@app.command(short_help="Run an experiment for every combination of parameter values.")
 @click.argument("experiment")
 @click.option("--set", "given", multiple=True, metavar="NAME=VALUES",
               help="One value, or several between commas: a point of the sweep for each. May be repeated. A parameter "
@@ -82,18 +82,24 @@ def run(notebook: Path, given: tuple[tuple[str, str], ...], profile: str | None,
 @click.option("--dask", metavar="ADDRESS", help="Run on the Dask cluster with this scheduler, such as tcp://host:8786.")
 @click.option("--out", default="runs/sweep", type=click.Path(path_type=Path), show_default=True,
               help="Folder of the table, EXPERIMENT.json, and of the finished points.")
+@click.option("--parameters", "only_list", is_flag=True,
+              help="List what can be set, with its values at the profile; run nothing.")
 def sweep(experiment: str, given: tuple[str, ...], profile: str, workers: int | None, threads: int,
-          seeds_each: int | None, dask: str | None, out: Path) -> None:
+          seeds_each: int | None, dask: str | None, out: Path, only_list: bool) -> None:
     """Run EXPERIMENT for every combination of parameter values; with no lists, once.
 
-    Finished points are kept: the same command, after an interrupt or a crash, does the rest.
+    EXPERIMENT is start_here, dark_knowledge, tolerant_teachers, subclass_distillation, subclass_mnist, subclass_images,
+    image_pairs, or the dotted path of a module of your own on PYTHONPATH. Finished points are kept: the same
+    command, after an interrupt or a crash, does the rest.
 
     \b
+    kdutils sweep start_here --parameters
     kdutils sweep start_here
     kdutils sweep start_here --set temperature=1,4,16 --set transfer=50,100
     kdutils sweep dark_knowledge --profile lecture --set hidden=8,16 --set "transfer_sizes=[50, 100]"
     kdutils sweep start_here --set seeds=48 --seeds-each 12 --dask tcp://scheduler:8786
     """
+    import inspect
     from contextlib import ExitStack
 
     from tqdm import tqdm
@@ -102,9 +108,19 @@ def sweep(experiment: str, given: tuple[str, ...], profile: str, workers: int | 
     from kdutils.experiments.sweep import changed, parameters
 
     base = parameters(experiment, profile)
+    if only_list:
+        click.echo(f"{inspect.getdoc(base)}\n")
+        for name, value in vars(base).items():
+            click.echo(f"{name}={value if isinstance(value, str) else json.dumps(value)}")
+        return
     grid = {}
     for name, text in map(assignment, given):
+        if name in grid:
+            raise ParameterError(f"--set {name} must be given once, with all its values between commas, got it again "
+                                 f"with {text!r}.")
         grid[name] = values_of(name, text, getattr(base, name, None))
+        if not grid[name]:
+            raise ParameterError(f"{name} of a sweep must have at least one value, got none.")
     base = changed(experiment, base, {name: values[0] for name, values in grid.items() if len(values) == 1})
     grid = {name: values for name, values in grid.items() if len(values) > 1}
     bars = []
@@ -116,17 +132,20 @@ def sweep(experiment: str, given: tuple[str, ...], profile: str, workers: int | 
 
     failure = None
     with ExitStack() as stack:
-        executor = stack.enter_context(dask_client(dask)).get_executor() if dask else None
+        executor = stack.enter_context(dask_client(dask)).get_executor() if dask is not None else None
         try:
             results = experiments.sweep(experiment, grid, executor, out / "points",
                                         lambda line: tqdm.write(line, file=sys.stderr), threads, base=base,
                                         workers=workers, seeds_each=seeds_each, progress=progress)
         except experiments.SweepError as error:
             failure, results = str(error), error.results
-    path = out / f"{experiment}.json"
-    results.save(path)
     if failure:
         click.echo(failure, err=True)
+    path = out / f"{experiment}.json"
+    if results.table.empty:
+        click.echo(f"Not complete: no rows, {path} is not written.")
+        raise SystemExit(1)
+    results.save(path)
     click.echo(f"{'' if results.complete else 'Not complete: '}{len(results.table):,} rows in {path}")
     if not results.complete:
         raise SystemExit(1)
@@ -143,7 +162,7 @@ def data_list() -> None:
     from kdutils import datasets
 
     for name, card in datasets.CARDS.items():
-        there = "embedded" if card.embedded else "here" if datasets.available(name) else "not here"
+        there = "embedded" if card.embedded else datasets.state(name)
         size = f", {card.download_mb:g} MB to fetch" if card.downloads else ", from its owners" if card.by_hand else ""
         click.echo(f"{name:<14} {there:<9} {card.title}, {card.examples:,} examples{size}, {card.licence}")
     click.echo(f"Folder: {datasets.root()}")

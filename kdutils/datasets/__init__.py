@@ -1,7 +1,7 @@
 """Data sets as tensors, and the transformations the papers need, as functions of a data set."""
 
 from kdutils.datasets.base import Dataset, Split, take
-from kdutils.datasets.catalog import CARDS, Card, available, get, load, root
+from kdutils.datasets.catalog import CARDS, Card, available, get, load, root, state
 from kdutils.datasets.celeba import celeba
 from kdutils.datasets.clicks import bayes_log_loss, clicks
 from kdutils.datasets.criteo import criteo
@@ -10,5 +10,5 @@ from kdutils.datasets.table import Table
 from kdutils.datasets.transforms import label_noise, split, superclasses, transfer_set, without_class
 
 __all__ = ["CARDS", "GROUPINGS", "Card", "Dataset", "Grouping", "Split", "Table", "available", "bayes_log_loss",
-           "celeba", "clicks", "criteo", "get", "grouped", "label_noise", "load", "root", "split", "superclasses",
-           "take", "transfer_set", "without_class"]
+           "celeba", "clicks", "criteo", "get", "grouped", "label_noise", "load", "root", "split", "state",
+           "superclasses", "take", "transfer_set", "without_class"]

@@ -125,6 +125,13 @@ def available(name: str) -> bool:
     return card.embedded or any(layout.fits(root()) for layout in card.layouts)
 
 
+def state(name: str) -> str:
+    """Of a data set that is not embedded: "here", as `available` says, "not here", or "not whole": parts of it."""
+    if available(name):
+        return "here"
+    return "not whole" if any(layout.present(root()) for layout in CARDS[name].layouts) else "not here"
+
+
 def load(name: str = "digits", device: str | torch.device = "cpu") -> Dataset | Table:
     """The data set of this name, whole, on `device`, its files compared with their published checksums.
 

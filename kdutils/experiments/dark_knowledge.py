@@ -50,6 +50,14 @@ class DarkKnowledge:
 DEFAULT = DarkKnowledge()
 
 
+def opened(params: DarkKnowledge) -> Lab:
+    """The data; refuses what cannot be run before anything is trained."""
+    lab = Lab.open("digits", params.seeds, params.seed, params.device)
+    for n in (*params.transfer_sizes, *params.control_sizes):
+        whole("transfer images", n, 1, lab.pool.shape[1], why="the pool of digits")
+    return lab
+
+
 def run(params: DarkKnowledge, report: Callable[[str], None] = lambda line: None) -> Results:
     """A row per run. Columns: part ("sweep", "same labels", "omitted"), transfer, method, temperature, seed, accuracy,
     nll (nats), and for the omitted digit recall, corrected_accuracy and corrected_recall.
@@ -57,9 +65,7 @@ def run(params: DarkKnowledge, report: Callable[[str], None] = lambda line: None
     `report` is told each group before it starts. An interrupt keeps the groups that are finished.
     """
     start = time.perf_counter()
-    lab = Lab.open("digits", params.seeds, params.seed, params.device)
-    for n in (*params.transfer_sizes, *params.control_sizes):
-        whole("transfer images", n, 1, lab.pool.shape[1], why="the pool of digits")
+    lab = opened(params)
     rows, complete = collected(_groups(lab, params, report), report)
     params_used = asdict(params)
     return Results(pd.DataFrame(rows), params_used, provenance(params.device, time.perf_counter() - start), complete)

@@ -34,15 +34,20 @@ class StartHere:
 DEFAULT = StartHere()
 
 
+def opened(params: StartHere) -> tuple[Lab, Tensor]:
+    """The data and each seed's transfer set; refuses what cannot be run before anything is trained."""
+    lab = Lab.open("digits", params.seeds, params.seed, params.device)
+    return lab, lab.transfer(params.transfer)
+
+
 def run(params: StartHere, report: Callable[[str], None] = lambda line: None) -> Results:
     """Test accuracy (percent) of teachers and students: a row per method, seed and step; teachers at the last step.
 
     An interrupt keeps the steps that were measured.
     """
     start = time.perf_counter()
-    lab = Lab.open("digits", params.seeds, params.seed, params.device)
+    lab, transfer = opened(params)
     report(f"{params.seeds} teachers, then {2 * params.seeds} students on {params.transfer} images each")
-    transfer = lab.transfer(params.transfer)  # before the teachers: a wrong number is refused before any training
     logits = teachers(lab, lab.pool)
     rows = [{"method": "teacher", "temperature": None, "step": params.steps, "seed": seed, "accuracy": value}
             for seed, value in zip(lab.seeds, lab.accuracy(logits).tolist(), strict=True)]

@@ -91,16 +91,18 @@ class SubclassDistillation:
             whole(name.replace("_", " "), getattr(self, name), 1)
         for size in (self.subclasses, *self.sizes, *self.click_subclasses):
             whole("subclasses of a class", size, 1, 20)
-        for beta in (self.beta, self.entropy_beta, self.hint, self.click_beta):
-            at_least("beta", beta, 0)
+        for name in ("beta", "entropy_beta", "hint", "click_beta"):
+            at_least(name, getattr(self, name), 0)
         for beta in (*self.betas, *self.entropy_betas):
             positive("beta", beta)  # 0 is there anyway
-        for t_aux in (self.t_aux, self.click_t_aux, *self.t_auxs):
+        for t_aux in self.t_auxs:
             positive("t_aux", t_aux)
-        for temperature in (self.temperature, self.click_temperature, self.click_two_class_temperature):
-            positive("temperature", temperature)
+        for name in ("t_aux", "click_t_aux", "temperature", "click_temperature", "click_two_class_temperature"):
+            positive(name, getattr(self, name))
         for rows in self.click_rows:
             whole("click rows", rows, 2)
+        if self.click_rows:
+            whole("number of click_subclasses", len(self.click_subclasses), 1)
         between("alpha", self.alpha, 0, 1)
 
 
@@ -144,6 +146,20 @@ ARMS = (
 RACERS = ("hard labels", "two-class", "hard labels, larger head", "subclass", "oracle")
 
 
+def opened(params: SubclassDistillation) -> tuple[Lab, Lab | None]:
+    """The data, and the logs of part "clicks" if it is asked for; refuses what cannot be run before any training."""
+    lab = Lab.of(grouped(params.data, params.device), params.seeds, params.seed)
+    classes, pool = lab.data.n_classes, lab.pool.shape[1]
+    for n in (*params.transfer_sizes, params.narrow_images, *params.speed_images):
+        whole("transfer images", n, classes, pool, why="one for each class, at most the pool")
+    enough_of_each(lab.data.labels[lab.pool], classes, max((params.subclasses, *params.sizes)))
+    if not params.click_rows:
+        return lab, None
+    logs = click_lab(params.seeds, params.seed, max(params.click_rows), CLICKS_HELD_OUT, params.device)
+    enough_of_each(logs.data.labels[logs.pool], logs.data.n_classes, max(params.click_subclasses))
+    return lab, logs
+
+
 def run(params: SubclassDistillation, report: Callable[[str], None] = lambda line: None) -> Results:
     """A row per run and part. Columns that say which run it was, None where they do not apply:
 
@@ -157,12 +173,8 @@ def run(params: SubclassDistillation, report: Callable[[str], None] = lambda lin
     (nats) and auc (percent). In "click teachers" method "Bayes" has the log-loss of the true probabilities.
     """
     start = time.perf_counter()
-    lab = Lab.of(grouped(params.data, params.device), params.seeds, params.seed)
-    classes, pool = lab.data.n_classes, lab.pool.shape[1]
-    for n in (*params.transfer_sizes, params.narrow_images, *params.speed_images):
-        whole("transfer images", n, classes, pool, why="one for each class, at most the pool")
-    enough_of_each(lab.data.labels[lab.pool], classes, max(params.subclasses, *params.sizes))
-    rows, complete = collected(_groups(lab, params, report), report)
+    lab, logs = opened(params)
+    rows, complete = collected(_groups(lab, logs, params, report), report)
     return Results(pd.DataFrame(rows), asdict(params), provenance(params.device, time.perf_counter() - start), complete)
 
 
@@ -222,7 +234,7 @@ def choose_clicks(params: SubclassDistillation = DEFAULT, seeds: int = 8, seed: 
     return pd.DataFrame(rows).groupby(["method", "temperature"])[["log_loss", "auc"]].mean().sort_values("log_loss")
 
 
-def _groups(lab: Lab, params: SubclassDistillation, report) -> Iterator[list[dict]]:
+def _groups(lab: Lab, logs: Lab | None, params: SubclassDistillation, report) -> Iterator[list[dict]]:
     report(f"{params.seeds} teachers for each beta and T_aux, {params.subclasses} subclasses per class")
     yield _contrastive_rows(lab, params)
     report("teachers with the entropy form, with other numbers of subclasses, and k-means")
@@ -236,10 +248,10 @@ def _groups(lab: Lab, params: SubclassDistillation, report) -> Iterator[list[dic
     for n in params.speed_images:
         report(f"how fast students learn on {n} images")
         yield _speed_rows(lab, told, n, params)
-    if params.click_rows:
+    if logs is not None:
         rows = ", ".join(map(str, params.click_rows))
         report(f"clicks of {params.seeds} worlds: teachers, then students on {rows} rows")
-        yield from _click_rows(params)
+        yield from _click_rows(logs, params)
 
 
 # ---- teachers ------------------------------------------------------------------------------------------------------
@@ -565,11 +577,9 @@ def _student_rows(lab: Lab, arm: Arm, logits: Tensor, **same) -> list[dict]:
             for seed, value in zip(lab.seeds, accuracy.tolist(), strict=True)]
 
 
-def _click_rows(params: SubclassDistillation) -> Iterator[list[dict]]:
+def _click_rows(lab: Lab, params: SubclassDistillation) -> Iterator[list[dict]]:
     """Parts "click teachers" and "clicks": a constant rate, as in part "speed"."""
-    lab = click_lab(params.seeds, params.seed, max(params.click_rows), CLICKS_HELD_OUT, params.device)
     recipe, classes, rows = Recipe(params.click_teacher_steps, batch=128, lr=5e-3), lab.data.n_classes, []
-    enough_of_each(lab.data.labels[lab.pool], classes, max(params.click_subclasses))
     truth, segments = hidden_blocks(lab)
     heads = {"two-class": (1,) * classes, "oracle": segments}
     told = {"two-class": told_classes(lab, lab.pool, lab.data.labels, classes, recipe)[0],

@@ -77,7 +77,9 @@ def sweep(experiment: str, grid: Mapping[str, Iterable], executor: Executor | No
     """Run an experiment for every combination of the values in `grid`; one table with a column per swept parameter.
 
     experiment: a module of kdutils.experiments ("start_here"), or the dotted path of a module of your own: a dataclass
-        of parameters, `DEFAULT`, and `run(params, report) -> Results`.
+        of parameters, `DEFAULT`, and `run(params, report) -> Results`. If it has a function `opened(params)`, which
+        looks at data and device and trains nothing, that is called for every point before the first of them runs;
+        not with an executor of yours, whose workers may have other data and devices than this machine.
     grid: {parameter: values}. The parameters that are not named have the value of `base`, else of DEFAULT.
     executor: where the points run. By default a pool of `workers` processes (as many as cores; one on a GPU, which
         they would have to share), rebuilt if one of them dies; with workers=1 this process. Dask:
@@ -86,15 +88,17 @@ def sweep(experiment: str, grid: Mapping[str, Iterable], executor: Executor | No
         parameters, code and device. None keeps the points until the call ends.
     threads: CPU threads of torch in a worker.
     seeds_each: splits the seeds of every point into calls of at most so many, for more workers; the table is that of
-        one call. An experiment may not compare seeds inside a run for that (the omitted digit of dark_knowledge does).
+        one call. An experiment may not compare seeds inside a run for that: the omitted digit of dark_knowledge and the
+        numbers of clicks of subclass_distillation, scaled alike for all worlds of a run, do.
     report: is told, in a line each, how far it is and how long it will take, and what went wrong.
     progress: is called with (points done, all points) instead of the first two, for a bar that shows them itself.
 
     A parameter called `seed` is the first of the run's seeds: sweeping it needs no column of its own, and its runs may
     not overlap. A swept parameter whose name the table has already, for another thing, is called swept_NAME there.
     Values with several parts are written as JSON text in the table.
-    Raises ParameterError before any work, for a name or value that the experiment does not take; SweepError at the end
-    if a point failed or killed its worker LOSSES times. A keyboard interrupt returns what is finished, complete=False.
+    Raises ParameterError before any work, for a name or value that the experiment does not take or data that are not
+    there; SweepError at the end if a point failed or killed its worker LOSSES times. A keyboard interrupt returns what
+    is finished, complete=False.
     The script that calls this with a pool needs the usual `if __name__ == "__main__":`.
     """
     base = _module(experiment).DEFAULT if base is None else base
@@ -104,6 +108,9 @@ def sweep(experiment: str, grid: Mapping[str, Iterable], executor: Executor | No
     workers = whole("workers", _at_once(todo) if workers is None else workers, 1, 1024)
     with _folder(folder) as place:
         run = _Run(todo, place, f" in {place}" if folder is not None else "", report, progress)
+        if executor is None:  # another's workers have data and devices of their own
+            run.try_out()
+        run.begin()
         try:
             if executor is not None:
                 _through(run, executor, threads)
@@ -207,7 +214,11 @@ def _like(field: Field, value: Any, default: Any) -> Any:
         if not isinstance(value, bool):
             raise ParameterError(f"{name} must be true or false, got {value!r}.")
     elif isinstance(default, int):
-        return whole(name, value, 0 if name == "seed" else -2**63)
+        if name == "seed":
+            return whole(name, value, 0)
+        if isinstance(value, bool) or not isinstance(value, Real) or value != value // 1:
+            raise ParameterError(f"{name} must be a whole number, got {value!r}.")
+        return int(value)
     elif isinstance(default, float):
         if isinstance(value, bool) or not isinstance(value, Real):
             raise ParameterError(f"{name} must be a number, got {value!r}.")
@@ -230,11 +241,13 @@ def _module(experiment: str) -> ModuleType:
     path = experiment if "." in experiment else f"kdutils.experiments.{experiment}"
     try:
         module = import_module(path)
-    except ImportError as error:
-        if error.name == path and "." not in experiment:
+    except (ImportError, TypeError) as error:  # the latter for a name that begins with a dot
+        if getattr(error, "name", None) == path and "." not in experiment:
             one_of("experiment", experiment, names())
         raise ParameterError(f"the experiment {experiment} cannot be imported ({error}).") from error
     if not _is_experiment(module):
+        if "." not in experiment:
+            one_of("experiment", experiment, names())
         raise ParameterError(f"{experiment} is no experiment: it needs a dataclass DEFAULT and a function run.")
     return module
 
@@ -267,14 +280,23 @@ class _Run:
         self.done: dict[int, Results] = {}
         self.failures: dict[int, str] = {}
         self.losses = [0] * len(todo)
-        self.start, self.fresh, self._kept = time.perf_counter(), 0, kept
+        self.start, self.fresh, self._kept, self._shown = time.perf_counter(), 0, kept, progress is not None
         for i, path in enumerate(self.paths):
             if (found := self._found(path)) is not None:
                 self.done[i] = found
+
+    def try_out(self) -> None:
+        """Let every missing point look at its data and device: what its experiment refuses, it refuses here."""
+        for i in self.missing:
+            if opened := getattr(_module(self.points[i].experiment), "opened", None):
+                opened(self.points[i].params)
+
+    def begin(self) -> None:
+        """Say what is there already."""
         if self.done:
-            report(f"{len(self.done)} of {len(todo)} points were finished before.")
-        if progress:
-            progress(len(self.done), len(todo))
+            self.report(f"{len(self.done)} of {len(self.points)} points were finished before.")
+        if self._shown:
+            self.progress(len(self.done), len(self.points))
 
     @property
     def missing(self) -> list[int]:
@@ -299,7 +321,9 @@ class _Run:
 
     def fail(self, i: int, why: str | Exception) -> None:
         """Give a point up."""
-        if isinstance(why, Exception):
+        if isinstance(why, ParameterError):
+            why = str(why).rstrip(".")
+        elif isinstance(why, Exception):
             lines = str(why).strip().splitlines()
             why = type(why).__name__ + (f": {lines[0].rstrip('.')}" if lines else "")
         self.failures[i] = f"{self.points[i]} failed ({why})"
@@ -447,10 +471,32 @@ def _landed(run: _Run, future: Future, i: int, waiting: list[int]) -> str:
     return ""
 
 
+class _Pool(ProcessPoolExecutor):
+    """Processes that leave interrupts to the one that started them, from their first moment on."""
+
+    def submit(self, *call):
+        """A process is started here, and inherits what its parent does not hear."""
+        with _deaf_to_interrupts():
+            return super().submit(*call)
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """An interrupt waits until the end of the block; on Windows, which has no such mask, it does not."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 @contextmanager
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Fresh interpreters: a forked copy of a process whose torch has threads can hang."""
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _worker)
+    pool = _Pool(workers, multiprocessing.get_context("spawn"), _worker)
     try:
         yield pool
     except BaseException:
@@ -463,7 +509,7 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _worker() -> None:
-    """A worker leaves interrupts to the process that started it, and ends when that one is gone."""
+    """A worker leaves interrupts to the process that started it, also on Windows, and ends when that one is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()

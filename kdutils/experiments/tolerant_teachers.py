@@ -115,6 +115,16 @@ DEFAULT = TolerantTeachers()
 SMOKE = TolerantTeachers(seeds=3, teacher_steps=80, student_steps=60, lineage_steps=40)
 
 
+def opened(params: TolerantTeachers) -> Lab:
+    """The data; refuses what cannot be run before anything is trained."""
+    lab = Lab.open("digits", params.seeds, params.seed, params.device)
+    for n in (*params.transfer_sizes, *(n for n, _ in params.lineages)):
+        whole("transfer images", n, 1, lab.pool.shape[1], why="the pool of digits")
+    if params.grouped:
+        load(params.grouped)  # absent data say so
+    return lab
+
+
 def run(params: TolerantTeachers, report: Callable[[str], None] = lambda line: None) -> Results:
     """A row per run and part. Columns that say which run it was, None where they do not apply:
 
@@ -129,11 +139,7 @@ def run(params: TolerantTeachers, report: Callable[[str], None] = lambda line: N
     ranks 2 .. K on classes of the label's group, in percent, which would be `chance_inside` if they were drawn by lot.
     """
     start = time.perf_counter()
-    lab = Lab.open("digits", params.seeds, params.seed, params.device)
-    for n in (*params.transfer_sizes, *(n for n, _ in params.lineages)):
-        whole("transfer images", n, 1, lab.pool.shape[1], why="the pool of digits")
-    if params.grouped:
-        load(params.grouped)  # absent data say so before any training
+    lab = opened(params)
     rows, complete = collected(_groups(lab, params, report), report)
     return Results(pd.DataFrame(rows), asdict(params), provenance(params.device, time.perf_counter() - start), complete)
 

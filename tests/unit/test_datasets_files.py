@@ -303,6 +303,19 @@ def test_a_missing_part_is_named(publish, refuses):
         load("cifar-10")
 
 
+def test_the_state_of_a_set_tells_whole_from_half(publish, refuses):
+    assert datasets.state("cifar-10") == "not here"
+    paths = publish("cifar-10", 0, [binary_file(*part) for part in made_cifar([3] * 6, 10)])
+    assert datasets.state("cifar-10") == "here"
+    whole = paths[3].read_bytes()
+    paths[3].write_bytes(whole[:-1])
+    assert datasets.state("cifar-10") == "not whole"
+    paths[3].unlink()
+    assert datasets.state("cifar-10") == "not whole"
+    with refuses("data set", "'mnits'"):
+        datasets.state("mnits")
+
+
 def test_another_sets_file_under_this_name_is_recognised(publish, refuses):
     """Fashion-MNIST has MNIST's file names and sizes: only the checksum tells them apart."""
     fashion = publish("fashion-mnist", 0, made_idx()[1])

@@ -268,7 +268,7 @@ def test_students_of_clicks_see_as_many_clicks_as_there_are(monkeypatch):
         return real(lab, told, arms, train, *rest)
 
     monkeypatch.setattr(subclass_distillation, "race", watched)
-    list(subclass_distillation._click_rows(SMALL))
+    list(subclass_distillation._click_rows(subclass_distillation.opened(SMALL)[1], SMALL))
     assert rates and max(rates) < 0.25
 
 
@@ -380,11 +380,19 @@ def test_an_interrupt_keeps_the_finished_groups():
     ({"betas": (0.1, -1)}, ("beta", "-1")), ({"betas": (0.0, 0.1)}, ("beta", "> 0", "0.0")),
     ({"t_aux": 0.0}, ("t_aux", "> 0", "0.0")),
     ({"t_auxs": (0.1, -2)}, ("t_aux", "-2")), ({"temperature": 0}, ("temperature", "0")),
-    ({"alpha": 1.5}, ("alpha", "1.5")), ({"hint": -1}, ("beta", "-1")), ({"click_rows": (1,)}, ("click rows", "1")),
-    ({"student_steps": 0}, ("student steps", "0"))])
+    ({"alpha": 1.5}, ("alpha", "1.5")), ({"hint": -1}, ("hint", "-1")), ({"click_rows": (1,)}, ("click rows", "1")),
+    ({"student_steps": 0}, ("student steps", "0")), ({"click_subclasses": ()}, ("click_subclasses", "at least 1", "0")),
+    ({"click_temperature": 0}, ("click_temperature", "> 0", "0"))])
 def test_impossible_parameters_are_refused_at_once(wrong, words, refuses):
     with refuses(*words):
         SubclassDistillation(**wrong)
+
+
+def test_a_log_with_too_few_clicks_to_divide_is_refused_before_any_training(refuses):
+    """Catches hours of teachers and students that are lost when the last part finds one click in its log."""
+    with refuses("every class needs at least 3 training examples", "class 1 has"):
+        subclass_distillation.opened(replace(SMALL, click_rows=(10,)))
+    assert subclass_distillation.opened(replace(SMALL, sizes=(), click_rows=()))[1] is None
 
 
 @pytest.mark.parametrize("wrong", [{"transfer_sizes": (20, 1201)}, {"speed_images": (1,)}, {"narrow_images": 5000}])
