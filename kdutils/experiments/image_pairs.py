@@ -160,6 +160,12 @@ def planned(bench: Bench, params: ImagePairs, report: Callable[[str], None], fre
     return (free - least) // (2 if params.keep_answers and params.device == "cpu" else 1)
 
 
+def opened(params: ImagePairs, report: Callable[[str], None] = lambda line: None) -> tuple[Bench, int | None]:
+    """The data and the room for the teacher's answers (`planned`); refuses what cannot be run before any training."""
+    bench = Bench.open(params)
+    return bench, planned(bench, params, report)
+
+
 def run(params: ImagePairs, report: Callable[[str], None] = lambda line: None) -> Results:
     """A row per network. Columns: method ("teacher", "hard labels", "distilled"), network, seed, accuracy (percent of
     the test images after the last epoch), loss (mean of the last epoch), images_per_second, seconds (of training),
@@ -170,8 +176,7 @@ def run(params: ImagePairs, report: Callable[[str], None] = lambda line: None) -
     networks that are finished.
     """
     start = time.perf_counter()
-    bench = Bench.open(params)
-    room = planned(bench, params, report)
+    bench, room = opened(params, report)
     rows, complete = collected(_groups(bench, params, report, room), report)
     return Results(pd.DataFrame(rows), asdict(params), provenance(params.device, time.perf_counter() - start), complete)
 

@@ -63,6 +63,17 @@ DEFAULT = SubclassMnist()
 SMOKE = SubclassMnist(seeds=1, epochs=1, train_images=1024)
 
 
+def opened(params: SubclassMnist) -> tuple[Dataset, Tensor]:
+    """The data and the training indices; refuses what cannot be run before anything is trained."""
+    data = grouped(params.data, params.device)
+    train = torch.ones(len(data), dtype=torch.bool, device=data.labels.device)
+    train[data.test] = False
+    train = train.nonzero()[:, 0][:params.train_images]
+    whole("batch", params.batch, 2, len(train), why="the training images")
+    enough_of_each(data.labels[train], data.n_classes, params.subclasses)
+    return data, train
+
+
 def run(params: SubclassMnist, report: Callable[[str], None] = lambda line: None,
         keep: Callable[[Results], None] = lambda results: None) -> Results:
     """A row per network, epoch and seed: method, epoch, seed, accuracy (superclasses, percent); of the teacher also its
@@ -73,12 +84,7 @@ def run(params: SubclassMnist, report: Callable[[str], None] = lambda line: None
     teacher, as in the demonstration. `keep` is called with the results so far when a seed is finished.
     """
     start = time.perf_counter()
-    data = grouped(params.data, params.device)
-    train = torch.ones(len(data), dtype=torch.bool, device=data.labels.device)
-    train[data.test] = False
-    train = train.nonzero()[:, 0][:params.train_images]
-    whole("batch", params.batch, 2, len(train), why="the training images")
-    enough_of_each(data.labels[train], data.n_classes, params.subclasses)
+    data, train = opened(params)
     finished: list[dict] = []
 
     def results(rows: list[dict], complete: bool) -> Results:

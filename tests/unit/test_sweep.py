@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import sys
 import textwrap
 import threading
@@ -19,7 +20,7 @@ from helpers import until
 
 from kdutils import cli
 from kdutils.experiments import SweepError, common, start_here, sweep
-from kdutils.experiments.sweep import _at_once, one_table, points
+from kdutils.experiments.sweep import _at_once, _pool, names, one_table, points
 from kdutils.networks import MLP
 from kdutils.results import Results
 from kdutils.training import Recipe
@@ -354,6 +355,16 @@ def test_an_interrupt_ends_the_workers(made_up, tmp_path):
     assert len(workers) == 2 and until(lambda: not any(worker.is_alive() for worker in workers))
 
 
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows has no signal mask")
+def test_a_worker_hears_no_interrupt_from_its_first_moment_on(monkeypatch):
+    """Catches workers that fill the terminal with tracebacks if Ctrl-C comes while they are still starting."""
+    monkeypatch.setattr(sys.modules["kdutils.experiments.sweep"], "_worker", None)  # nor is it their own doing
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    with _pool(1) as pool:
+        assert signal.SIGINT in pool.submit(signal.pthread_sigmask, signal.SIG_BLOCK, []).result()
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before, "this process hears them as before"
+
+
 def test_a_damaged_point_and_changed_code_are_measured_anew(made_up, tmp_path, monkeypatch):
     folder, said = tmp_path / "points", []
     sweep(NAME, {"size": [1.0, 2.0]}, folder=folder, base=made_up, workers=1)
@@ -396,7 +407,9 @@ def test_a_gpu_is_not_shared_by_default(made_up):
     ({"temperature": []}, ("temperature", "none")),
     ({"temperature": [4, 4.0]}, ("temperature", "4.0 twice")),
     ({"temperature": [None]}, ("temperature", "None")),
-    ({"steps": [2.5]}, ("steps", "2.5")),
+    ({"steps": [2.5]}, ("steps must be a whole number, got 2.5",)),
+    ({"steps": [True]}, ("steps", "True")),
+    ({"steps": [float("inf")]}, ("steps", "inf")),
     ({"seed": [-1]}, ("seed", "-1")),
     ({"seed": [0, 1]}, ("seed 1", "seed=0", "seed=1", "seeds=2")),
 ])
@@ -407,9 +420,45 @@ def test_wrong_names_and_values_are_refused_before_any_work(grid, words, refuses
     assert not (tmp_path / "points").exists()
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("grid", "words"), [
+    ({"transfer": [20, 1201]}, ("transfer images", "between 1 and 1200", "got 1201")),
+    ({"device": ["cpu", "nowhere"]}, ("device", "such as cpu", "nowhere")),
+])
+def test_what_the_data_forbid_is_refused_before_the_first_point_runs(grid, words, workers, refuses, monkeypatch):
+    monkeypatch.setattr(start_here, "run", lambda *_: pytest.fail("it has begun"))
+    said = []
+    with refuses(*words):
+        sweep("start_here", grid, base=TINY, workers=workers, progress=lambda *now: said.append(now))
+    assert not said, "no bar is drawn"
+
+
+EMBEDDED = {"image_pairs": "digits", "subclass_images": "digits-2x5", "subclass_mnist": "digits-2x5"}
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_experiment_of_the_course_looks_at_its_data_first(name, monkeypatch, tmp_path, refuses):
+    monkeypatch.setenv("KDUTILS_DATA", str(tmp_path))
+    module = sys.modules[f"kdutils.experiments.{name}"]
+    monkeypatch.setattr(module, "run", lambda *_: pytest.fail("it has begun"))
+    with refuses("nowhere"):
+        sweep(name, {"device": ["nowhere"]} | ({"data": [EMBEDDED[name]]} if name in EMBEDDED else {}), workers=1)
+    if hasattr(module.DEFAULT, "data"):
+        with refuses("The data set fashion-mnist is not in", str(tmp_path)):
+            sweep(name, {"data": ["fashion-mnist" if name == "image_pairs" else "fashion-2"]}, workers=1)
+
+
+def test_another_s_workers_have_data_of_their_own(fast_teachers):
+    with pytest.raises(SweepError, match=r"failed \(transfer images must be .*, got 1201\); finished"):
+        sweep("start_here", {"transfer": [1201]}, ThreadPoolExecutor(1), base=TINY)
+
+
 def test_other_wrong_arguments_are_refused(made_up, refuses, tmp_path):
-    with refuses("experiment", "start_here", "dark_knowledge", "'start_hear'"):
-        sweep("start_hear", {})
+    for name in ("start_hear", "common", ""):  # unknown; there, but no experiment; nothing
+        with refuses("experiment", "start_here", "dark_knowledge", repr(name)):
+            sweep(name, {})
+    with refuses("cannot be imported", "../start_here"):
+        sweep("../start_here", {})
     with refuses("cannot be imported", "no_such_package"):
         sweep("no_such_package.experiment", {})
     with refuses("kdutils.metrics", "DEFAULT"):
@@ -469,6 +518,9 @@ def test_a_failed_point_ends_the_command_with_1_and_keeps_the_rest(made_up, tmp_
     (("tolerant_teachers", "--set", "etas=1"), "--set 'etas=["),
     (("tolerant_teachers", "--set", "etas=[1, \"x\"]", "--set", "no=1"), "parameter of tolerant_teachers"),
     (("nothing",), "experiment must be one of"),
+    (("start_here", "--set", "steps=1", "--set", "steps=2"), "--set steps must be given once"),
+    (("start_here", "--set", "steps=[]"), "steps of a sweep must have at least one value, got none"),
+    (("start_here", "--set", "transfer=1201"), "transfer images must be a whole number between 1 and 1200"),
 ])
 def test_the_command_refuses_in_one_sentence(words, said):
     result = call(*words)
@@ -476,8 +528,28 @@ def test_the_command_refuses_in_one_sentence(words, said):
     assert result.stdout == ""
 
 
-def test_the_help_has_examples():
-    assert "kdutils sweep start_here --set temperature=1,4,16" in call("--help").stdout
+def test_the_help_has_examples_and_names_what_there_is():
+    said = " ".join(call("--help").stdout.split())
+    assert "kdutils sweep start_here --set temperature=1,4,16" in said
+    listed = said[said.index("EXPERIMENT is"): said.index("or the dotted path")]
+    assert sorted(listed.replace(",", " ").split()[2:]) == names()
+
+
+def test_the_parameters_of_an_experiment_are_listed_and_nothing_is_run(monkeypatch):
+    monkeypatch.setattr(start_here, "run", lambda *_: pytest.fail("it has begun"))
+    result = call("start_here", "--parameters")
+    assert result.exit_code == 0 and "images each student sees" in result.stdout
+    assert "\ntransfer=100\n" in result.stdout and "\ntemperature=4.0\n" in result.stdout
+    assert "\nsizes=[2, 10]\n" in call("subclass_distillation", "--profile", "smoke", "--parameters").stdout
+
+
+def test_a_sweep_without_a_row_leaves_an_older_table_alone(made_up, tmp_path):
+    words = (NAME, "--set", f"folder={made_up.folder}", "--out", tmp_path, "--set", "size=2")
+    assert call(*words).exit_code == 0
+    before = (tmp_path / f"{NAME}.json").read_text()
+    result = call(*words, "--set", "wrong=[2]")
+    assert result.exit_code == 1 and "no rows" in result.stdout
+    assert (tmp_path / f"{NAME}.json").read_text() == before
 
 
 def test_a_worker_ends_with_the_process_that_started_it(made_up, tmp_path):
@@ -508,7 +580,13 @@ def test_a_worker_ends_with_the_process_that_started_it(made_up, tmp_path):
             except psutil.NoSuchProcess:
                 break
             watch.wait(0.1)
-    assert workers and not psutil.wait_procs(workers, timeout=20)[1]
+    def ended(worker):
+        try:
+            return worker.status() == psutil.STATUS_ZOMBIE  # an orphan that nobody has reaped yet
+        except psutil.NoSuchProcess:
+            return True
+
+    assert workers and until(lambda: all(map(ended, workers)))
     assert len(list((tmp_path / "points").iterdir())) == 1
     start = len(runs(made_up))
     same(sweep(NAME, {"size": [1.0, 2.0, 3.0]}, folder=tmp_path / "points", base=made_up, workers=1),
