@@ -1,9 +1,11 @@
 """What the experiments share: data split by seed, cached teachers, and a population over settings x seeds."""
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -12,6 +14,7 @@ from kdutils.datasets import Dataset, Table, load, split, take, transfer_set
 from kdutils.errors import whole
 from kdutils.networks import MLP, Population, Specification
 from kdutils.objectives import distillation, hard_labels
+from kdutils.results import Results, provenance
 from kdutils.training import Knobs, Recipe, Snapshot, Task, steps
 
 TEACHER = MLP(64, (128, 128), 10)
@@ -151,6 +154,28 @@ def collected(groups: Iterator[list[dict]], report: Callable[[str], None]) -> tu
         report("Interrupted: the groups finished so far are kept.")
         return rows, False
     return rows, True
+
+
+def tabled(groups: Iterator[list[dict]], params, start: float, report: Callable[[str], None],
+           keep: Callable[[Results], None]) -> Results:
+    """The rows of all groups as the results of an experiment with these parameters, which began at `start`.
+
+    keep is called with what there is after every group, so that hours of training survive whatever ends the program;
+    an interrupt keeps the groups that are finished.
+    """
+    finished: list[dict] = []
+
+    def results(rows: list[dict], complete: bool) -> Results:
+        made = provenance(params.device, time.perf_counter() - start)
+        return Results(pd.DataFrame(rows), asdict(params), made, complete)
+
+    def kept() -> Iterator[list[dict]]:
+        for group in groups:
+            finished.extend(group)
+            keep(results(finished, complete=False))
+            yield group
+
+    return results(*collected(kept(), report))
 
 
 def digest(values: Tensor) -> str:

@@ -9,19 +9,28 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 
-import pandas as pd
 import torch
 from torch import Tensor
 
 from kdutils import cache, metrics
-from kdutils.datasets import Dataset, load, split, transfer_set
+from kdutils.datasets import Dataset, Split, load, split, transfer_set
 from kdutils.datasets.augment import Augmentation, Windows
-from kdutils.errors import ParameterError, between, one_of, positive, whole
-from kdutils.experiments.common import collected, digest
-from kdutils.networks import ImageNetwork
+from kdutils.errors import ParameterError, one_of, whole
+from kdutils.experiments.common import digest, tabled
+from kdutils.networks import NETWORKS, ImageNetwork
 from kdutils.objectives import distillation, hard_labels
-from kdutils.results import Results, provenance
-from kdutils.training import ImageRecipe, ImageTask, Knobs, Pictures, Teacher, TeacherViews, image_logits, image_steps
+from kdutils.results import Results
+from kdutils.training import (
+    ImageRecipe,
+    ImageTask,
+    Knobs,
+    Pictures,
+    Teacher,
+    TeacherViews,
+    check_knob,
+    image_logits,
+    image_steps,
+)
 from kdutils.training.memory import free_memory, of_activations, of_network, peak_memory
 from kdutils.training.switches import CHOICES, Switches, chosen
 from kdutils.training.views import KEPT_AS, affordable
@@ -30,6 +39,20 @@ METHODS = ("hard labels", "distilled")
 ASKED = ("cached", "online")
 UNMIRRORED = ("digits", "mnist", "svhn")  # whose images mean something else, or nothing, in the mirror
 SYSTEM = {"cpu": 1.0e9, "cuda": 1.5e9}    # what torch itself takes before it trains anything
+
+
+def teacher_and_student(pair: str) -> list[str]:
+    """The names of the two networks; ParameterError unless they are two, and known."""
+    names = pair.split(":")
+    if len(names) != 2:
+        raise ParameterError(f"pair must be two networks, teacher:student, got {pair!r}.")
+    return [one_of("network", name, NETWORKS) for name in names]
+
+
+def usual_views(data: str, side: int, pad: int | None = None, flip: bool | None = None) -> Augmentation:
+    """Crop and flip; where None, a border of an eighth of the side, and no mirror for digits."""
+    return Augmentation(pad=side // 8 if pad is None else pad,
+                        flip=not data.startswith(UNMIRRORED) if flip is None else flip)
 
 
 @dataclass(frozen=True)
@@ -66,12 +89,9 @@ class ImagePairs:
     device: str = "cpu"
 
     def __post_init__(self):
-        if self.pair.count(":") != 1:
-            raise ParameterError(f"pair must be two networks, teacher:student, got {self.pair!r}.")
-        for name in self.pair.split(":"):
-            ImageNetwork(name)
-        positive("temperature", self.temperature)
-        between("alpha", self.alpha, 0, 1)
+        teacher_and_student(self.pair)
+        for name in ("temperature", "alpha"):
+            check_knob(name, getattr(self, name))
         whole("seeds", self.seeds, 1)
         for method in self.methods:
             one_of("method", method, METHODS)
@@ -91,12 +111,18 @@ class ImagePairs:
         return replace(self.recipe(), epochs=self.epochs if self.teacher_epochs is None else self.teacher_epochs)
 
     def augmentation(self, side: int) -> Augmentation:
-        mirrored = not self.data.startswith(UNMIRRORED) if self.flip is None else self.flip
-        return Augmentation(pad=side // 8 if self.pad is None else self.pad, flip=mirrored)
+        return usual_views(self.data, side, self.pad, self.flip)
 
 
 DEFAULT = ImagePairs()
 SMOKE = ImagePairs(data="digits", pair="resnet20:resnet8", epochs=2, seeds=2, images=256)
+
+
+def train_and_test(data: Dataset, seed: int, images: int | None) -> Split:
+    """Indices of the training images (all, or so many of them, balanced over the classes) and of the test images."""
+    found = split(data, seed)
+    pool = found.pool.sort().values if images is None else transfer_set(data, found.pool, images)
+    return Split(pool, found.test)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,10 +138,9 @@ class Bench:
     @classmethod
     def open(cls, params: ImagePairs) -> "Bench":
         data = load(params.data, params.device)
-        parts = split(data, params.seed)
-        train = parts.pool.sort().values if params.images is None else transfer_set(data, parts.pool, params.images)
-        networks = tuple(ImageNetwork(name, data.n_classes, data.shape[0]) for name in params.pair.split(":"))
-        return cls(data, train, parts.test, networks, chosen(params.switches, params.device))
+        images = train_and_test(data, params.seed, params.images)
+        networks = tuple(ImageNetwork(name, data.n_classes, data.shape[0]) for name in teacher_and_student(params.pair))
+        return cls(data, images.pool, images.test, networks, chosen(params.switches, params.device))
 
     def accuracy(self, network: torch.nn.Module, pictures: Pictures) -> float:
         """Percent of the test images."""
@@ -166,19 +191,19 @@ def opened(params: ImagePairs, report: Callable[[str], None] = lambda line: None
     return bench, planned(bench, params, report)
 
 
-def run(params: ImagePairs, report: Callable[[str], None] = lambda line: None) -> Results:
+def run(params: ImagePairs, report: Callable[[str], None] = lambda line: None,
+        keep: Callable[[Results], None] = lambda results: None) -> Results:
     """A row per network. Columns: method ("teacher", "hard labels", "distilled"), network, seed, accuracy (percent of
     the test images after the last epoch), loss (mean of the last epoch), images_per_second, seconds (of training),
     warm_up (seconds of compiling and recording, not in `seconds`), passes (of all training images through the teacher,
     for this run), peak_gb (so far).
 
-    `report` is told the memory plan before anything is trained and each network when it is done. An interrupt keeps the
-    networks that are finished.
+    `report` is told the memory plan before anything is trained and each network when it is done; `keep` is called with
+    the results so far. An interrupt keeps the networks that are finished.
     """
     start = time.perf_counter()
     bench, room = opened(params, report)
-    rows, complete = collected(_groups(bench, params, report, room), report)
-    return Results(pd.DataFrame(rows), asdict(params), provenance(params.device, time.perf_counter() - start), complete)
+    return tabled(_groups(bench, params, report, room), params, start, report, keep)
 
 
 def _groups(bench: Bench, params: ImagePairs, report, room: int | None) -> Iterator[list[dict]]:

@@ -8,23 +8,22 @@ last epoch. Meant for a GPU: on the two cores of a laptop only digits and a few 
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-import pandas as pd
 import torch
 from torch import Tensor
 
 from kdutils import metrics
-from kdutils.datasets import Dataset, grouped, split, transfer_set
-from kdutils.datasets.augment import Augmentation
-from kdutils.errors import ParameterError, at_least, between, one_of, positive, whole
-from kdutils.experiments.common import collected
-from kdutils.experiments.image_pairs import UNMIRRORED
+from kdutils.datasets import Dataset, grouped
+from kdutils.errors import one_of, whole
+from kdutils.experiments.common import tabled
+from kdutils.experiments.image_pairs import teacher_and_student, train_and_test, usual_views
 from kdutils.experiments.subclass_distillation import enough_of_each, inside
 from kdutils.networks import ImageNetwork
 from kdutils.objectives import class_logits, hard_labels, subclass_distillation, subclass_teacher
-from kdutils.results import Results, provenance
-from kdutils.training import ImageRecipe, ImageTask, Knobs, Pictures, Teacher, image_logits, image_steps
+from kdutils.objectives.subclass import MOST
+from kdutils.results import Results
+from kdutils.training import ImageRecipe, ImageTask, Knobs, Pictures, Teacher, check_knob, image_logits, image_steps
 from kdutils.training.switches import CHOICES, Switches, chosen
 from kdutils.training.views import affordable
 
@@ -57,15 +56,10 @@ class SubclassImages:
 
     def __post_init__(self):
         whole("seeds", self.seeds, 1)
-        whole("subclasses of a class", self.subclasses, 1, 20)
-        if self.pair.count(":") != 1:
-            raise ParameterError(f"pair must be two networks, teacher:student, got {self.pair!r}.")
-        for name in self.pair.split(":"):
-            ImageNetwork(name)
-        at_least("beta", self.beta, 0)
-        positive("t_aux", self.t_aux)
-        positive("temperature", self.temperature)
-        between("alpha", self.alpha, 0, 1)
+        whole("subclasses of a class", self.subclasses, 1, MOST)
+        teacher_and_student(self.pair)
+        for name in ("beta", "t_aux", "temperature", "alpha"):
+            check_knob(name, getattr(self, name))
         one_of("switches", self.switches, CHOICES)
         self.recipe()
 
@@ -101,33 +95,22 @@ def run(params: SubclassImages, report: Callable[[str], None] = lambda line: Non
     """
     start = time.perf_counter()
     bench = opened(params)
-    finished: list[dict] = []
-
-    def results(rows: list[dict], complete: bool) -> Results:
-        made = provenance(params.device, time.perf_counter() - start)
-        return Results(pd.DataFrame(rows), asdict(params), made, complete)
 
     def groups() -> Iterator[list[dict]]:
         for seed in range(params.seed, params.seed + params.seeds):
-            rows = list(_seed_rows(bench, seed, params, report))
-            finished.extend(rows)
-            keep(results(finished, complete=False))
-            yield rows
+            yield list(_seed_rows(bench, seed, params, report))
 
-    return results(*collected(groups(), report))
+    return tabled(groups(), params, start, report, keep)
 
 
 def opened(params: SubclassImages) -> Bench:
     """The data and what is known of it; refuses what cannot be trained before anything is."""
     data = grouped(params.data, params.device)
-    parts = split(data, params.seed)
-    train = parts.pool.sort().values if params.images is None else transfer_set(data, parts.pool, params.images)
-    enough_of_each(data.labels[train], data.n_classes, params.subclasses)
+    images = train_and_test(data, params.seed, params.images)
+    enough_of_each(data.labels[images.pool], data.n_classes, params.subclasses)
     truth, sizes = inside(data)
-    side = data.shape[-1]
-    how = Augmentation(pad=side // 8, flip=not params.data.startswith(UNMIRRORED))
-    return Bench(data, train, parts.test, truth, sizes, Pictures.of(data, train, how),
-                 chosen(params.switches, params.device))
+    pictures = Pictures.of(data, images.pool, usual_views(params.data, data.shape[-1]))
+    return Bench(data, images.pool, images.test, truth, sizes, pictures, chosen(params.switches, params.device))
 
 
 def _seed_rows(bench: Bench, seed: int, params: SubclassImages, report) -> Iterator[dict]:
@@ -154,7 +137,7 @@ def _seed_rows(bench: Bench, seed: int, params: SubclassImages, report) -> Itera
 def _trained(bench: Bench, role: str, method: str, sizes: tuple[int, ...], seed: int, teacher, objective, knobs: Knobs,
              params: SubclassImages, report, labels: Tensor | None = None) -> tuple[torch.nn.Module, dict]:
     """A network trained to the end, and its row."""
-    name = params.pair.split(":")[role == "student"]
+    name = teacher_and_student(params.pair)[role == "student"]
     network = ImageNetwork(name, sum(sizes), bench.data.shape[0]).module(seed)
     *_, last = image_steps(network, ImageTask(bench.pictures, seed, teacher, labels), objective, knobs,
                            params.recipe(), bench.switches)

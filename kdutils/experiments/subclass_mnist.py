@@ -9,20 +9,21 @@ unpadded convolutions, Glorot's start, Adam's epsilon of 1e-7. MNIST has to be f
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from kdutils import metrics
 from kdutils import seeds as streams
 from kdutils.datasets import Dataset, grouped
-from kdutils.errors import at_least, between, positive, whole
-from kdutils.experiments.common import collected
+from kdutils.errors import positive, whole
+from kdutils.experiments.common import tabled
 from kdutils.experiments.subclass_distillation import enough_of_each
 from kdutils.objectives import class_logits, subclass_distillation, subclass_teacher
-from kdutils.results import Results, provenance
+from kdutils.objectives.subclass import MOST
+from kdutils.results import Results
+from kdutils.training import check_knob
 
 # Superclass accuracy (percent) on the test images after the last epoch, one run, as printed in the authors' notebook.
 PUBLISHED = {"teacher": 99.35, "hard labels": 98.53, "two-class": 98.72, "subclass": 99.01}
@@ -52,11 +53,10 @@ class SubclassMnist:
         for name in ("seeds", "epochs"):
             whole(name, getattr(self, name), 1)
         whole("batch", self.batch, 2)
-        whole("subclasses of a class", self.subclasses, 1, 20)
-        at_least("beta", self.beta, 0)
-        between("alpha", self.alpha, 0, 1)
-        for name in ("t_aux", "temperature", "lr"):
-            positive(name, getattr(self, name))
+        whole("subclasses of a class", self.subclasses, 1, MOST)
+        for name in ("beta", "t_aux", "temperature", "alpha"):
+            check_knob(name, getattr(self, name))
+        positive("lr", self.lr)
 
 
 DEFAULT = SubclassMnist()
@@ -85,11 +85,6 @@ def run(params: SubclassMnist, report: Callable[[str], None] = lambda line: None
     """
     start = time.perf_counter()
     data, train = opened(params)
-    finished: list[dict] = []
-
-    def results(rows: list[dict], complete: bool) -> Results:
-        made = provenance(params.device, time.perf_counter() - start)
-        return Results(pd.DataFrame(rows), asdict(params), made, complete)
 
     def groups() -> Iterator[list[dict]]:
         for seed in range(params.seed, params.seed + params.seeds):
@@ -97,11 +92,9 @@ def run(params: SubclassMnist, report: Callable[[str], None] = lambda line: None
             for row in _seed_rows(data, train, seed, params):
                 report(f"seed {seed}, {row['method']}, epoch {row['epoch']}: {row['accuracy']:.2f}")
                 rows.append(row)
-            finished.extend(rows)
-            keep(results(finished, complete=False))
             yield rows
 
-    return results(*collected(groups(), report))
+    return tabled(groups(), params, start, report, keep)
 
 
 def _seed_rows(data: Dataset, train: Tensor, seed: int, params: SubclassMnist) -> Iterator[dict]:

@@ -16,9 +16,10 @@ The trainings themselves are an experiment. With KDUTILS_DATA where CIFAR-100 li
 
     python -c 'from kdutils.experiments.image_pairs import *; run(ImagePairs(device="cuda", methods=()), print)'
     python -c 'from kdutils.experiments.image_pairs import *
-    run(ImagePairs(device="cuda", methods=("distilled",)), print).save("wrn-40-2_wrn-16-2.json")'
+    run(ImagePairs(device="cuda", methods=("distilled",)), print, lambda found: found.save("wrn-40-2_wrn-16-2.json"))'
 
-The first trains the teacher alone, the second five students; pair, epochs, schedule, seed and seeds are parameters.
+The first trains the teacher alone, the second five students, each of which is in the file as soon as it is done; pair,
+epochs, schedule, seed and seeds are parameters.
 """
 
 import copy

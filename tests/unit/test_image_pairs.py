@@ -15,9 +15,14 @@ QUICK = replace(SMOKE, epochs=1, images=128, switches="single precision", kept_a
 
 
 @pytest.fixture(scope="module")
-def said_and_found():
+def kept():
+    return []
+
+
+@pytest.fixture(scope="module")
+def said_and_found(kept):
     said = []
-    return said, run(QUICK, said.append)
+    return said, run(QUICK, said.append, kept.append)
 
 
 def test_a_row_per_network(said_and_found):
@@ -30,6 +35,14 @@ def test_a_row_per_network(said_and_found):
     assert (results.table[["loss", "images_per_second", "seconds"]] > 0).all(axis=None)
     assert results.paired("accuracy", {"method": "distilled"}, {"method": "hard labels"}).n == 2
     assert results.provenance["device"] and results.params["pair"] == "resnet20:resnet8"
+
+
+def test_every_network_is_kept_as_soon_as_it_is_trained(said_and_found, kept):
+    """Hours on a GPU must not be lost with the last of them."""
+    found = said_and_found[1].table
+    assert [len(results.table) for results in kept] == [1, 2, 3, 4, 5] and not any(one.complete for one in kept)
+    pd.testing.assert_frame_equal(kept[-1].table, found)
+    assert kept[0].provenance["seconds"] <= said_and_found[1].provenance["seconds"]
 
 
 def test_the_plan_comes_before_the_training(said_and_found):
