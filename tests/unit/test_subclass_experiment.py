@@ -11,8 +11,8 @@ from sklearn.metrics import normalized_mutual_info_score, roc_auc_score
 
 from kdutils import claims, plots
 from kdutils.claims import MISSING, NOISY, NOT_SEEN, OPPOSITE, SEEN
-from kdutils.datasets import Dataset, clicks, grouped
-from kdutils.experiments import subclass_distillation, subclass_images, subclass_mnist
+from kdutils.datasets import clicks, grouped
+from kdutils.experiments import subclass_distillation
 from kdutils.experiments.common import Lab
 from kdutils.experiments.subclass_clicks import click_lab, steps_to_level
 from kdutils.experiments.subclass_distillation import (
@@ -32,8 +32,6 @@ from kdutils.experiments.subclass_distillation import (
     teachers,
     told_classes,
 )
-from kdutils.experiments.subclass_images import SubclassImages
-from kdutils.experiments.subclass_mnist import SubclassMnist
 from kdutils.objectives import class_logits, distillation, kd_loss
 from kdutils.results import Results
 from kdutils.training import Recipe
@@ -495,130 +493,6 @@ def test_the_recorded_results_measure_every_claim_with_the_default_settings():
     assert MISSING not in verdicts(recorded).values()
 
 
-# The demonstration on MNIST -----------------------------------------------------------------------------------------
-
-@pytest.fixture
-def tiny_mnist(monkeypatch):
-    """A stand-in: 14 x 14 images of ten kinds, whose halves are the classes."""
-    random = torch.Generator().manual_seed(0)
-    hidden = torch.arange(300) % 10
-    images = 60 * torch.rand(10, 14, 14, generator=random)[hidden] + 20 * torch.rand(300, 14, 14, generator=random)
-    data = Dataset("mnist-2x5", images.to(torch.uint8)[:, None], hidden // 5, ("0-4", "5-9"), 80,
-                   torch.arange(200, 300), hidden)
-    monkeypatch.setattr(subclass_mnist, "grouped", lambda name, device: data.to(device))
-    return data
-
-
-def test_the_demonstration_measures_every_network_after_every_epoch(tiny_mnist):
-    said, kept = [], []
-    params = SubclassMnist(seeds=2, epochs=3, batch=64, seed=5)
-    results = subclass_mnist.run(params, said.append, kept.append)
-    assert set(results.table.method) == {"teacher", *subclass_mnist.PUBLISHED, "hard labels, larger head"}
-    counts = results.table.groupby("method").apply(lambda rows: sorted(zip(rows.seed, rows.epoch, strict=True)),
-                                                   include_groups=False)
-    assert all(one == [(seed, epoch) for seed in (5, 6) for epoch in (1, 2, 3)] for one in counts)
-    assert len(said) == 30 and [len(one.table) for one in kept] == [15, 30] and not kept[0].complete
-    assert results.table[results.table.method == "teacher"].hungarian.notna().all()
-    again = subclass_mnist.run(params)
-    assert again.table.equals(results.table), "dropout and orders come from the seed alone"
-
-
-def test_the_demonstrations_networks_have_the_published_shapes(device):
-    teacher = subclass_mnist.demo_teacher((1, 28, 28), 10, 0, device)
-    assert [tuple(p.shape) for p in teacher.parameters() if p.ndim > 1] == [
-        (32, 1, 3, 3), (64, 32, 3, 3), (128, 1600), (10, 128)]
-    student = subclass_mnist.demo_student((1, 28, 28), 2, 0, device)
-    assert [tuple(p.shape) for p in student.parameters() if p.ndim > 1] == [(784, 784), (784, 784), (2, 784)]
-    x = torch.rand(3, 1, 28, 28, device=device)
-    teacher.train()
-    assert not torch.equal(teacher(x), teacher(x)), "dropout"
-    teacher.eval()
-    assert torch.equal(teacher(x), teacher(x)) and teacher(x).shape == (3, 10)
-    limit = (6 / (784 + 784)) ** 0.5
-    weight = student.linear1.weight.detach()
-    assert float(weight.abs().max()) <= limit and float(weight.std()) == pytest.approx(limit / 3**0.5, rel=0.01)
-    assert not any(p.any() for p in student.parameters() if p.ndim == 1)
-
-
-def test_dropout_keeps_the_mean():
-    x = torch.ones(400, 400)
-    dropped = subclass_mnist.Dropout(0.25, 0, "test", "cpu")(x)
-    assert dropped.unique().tolist() == pytest.approx([0, 4 / 3])
-    assert float(dropped.mean()) == pytest.approx(1.0, abs=0.01)
-
-
-def test_the_rest_of_an_epoch_is_dropped_and_every_epoch_has_its_order(tiny_mnist):
-    seen = []
-
-    def watched(student, teacher, labels, knobs):
-        seen.append(len(labels))
-        return student["logits"].sum() * 0.0
-
-    params = SubclassMnist(seeds=1, epochs=2, batch=64)
-    network = subclass_mnist.demo_student(tiny_mnist.shape, 2, 0)
-    assert list(subclass_mnist.epochs(network, tiny_mnist, torch.arange(200), watched, {}, None, 0, params)) == [1, 2]
-    assert seen == [64] * 6
-
-
-@pytest.mark.parametrize("wrong, words", [
-    ({"batch": 1}, ("batch", "at least 2", "1")), ({"t_aux": 0}, ("t_aux", "0")),
-    ({"subclasses": 0}, ("subclasses", "0")),
-    ({"alpha": 2}, ("alpha", "2")), ({"beta": -1}, ("beta", "-1")), ({"epochs": 0}, ("epochs", "0"))])
-def test_the_demonstration_refuses_impossible_parameters(wrong, words, refuses):
-    with refuses(*words):
-        SubclassMnist(**wrong)
-
-
-def test_absent_mnist_says_what_to_run(monkeypatch, tmp_path, refuses):
-    monkeypatch.setenv("KDUTILS_DATA", str(tmp_path))
-    with refuses("mnist", "kdutils data get"):
-        subclass_mnist.run(SubclassMnist(seeds=1))
-
-
 def test_told_classes_gives_logits_and_the_last_hidden_layer(lab):
     logits, hidden = told_classes(lab, lab.pool, lab.data.labels, 2, QUICK)
     assert logits.shape == (2, 1797, 2) and hidden.shape == (2, 1797, 64) and bool((hidden >= 0).all())
-
-
-# At CIFAR scale -----------------------------------------------------------------------------------------------------
-
-def test_image_networks_are_told_what_their_method_says(monkeypatch):
-    """Each student hears the teacher trained just before it; only the oracle sees fine labels, in blocks of a class."""
-    asked, kept = [], []
-    real = subclass_images.image_steps
-
-    def watched(network, task, objective, knobs, recipe, switches):
-        asked.append((network.logits.out_features, task.teacher, task.labels, dict(knobs.read(1, torch.device("cpu")))))
-        return real(network, task, objective, knobs, recipe, switches)
-
-    monkeypatch.setattr(subclass_images, "image_steps", watched)
-    params = SubclassImages(seeds=1, data="digits-2x5", pair="resnet8:resnet8", epochs=1, batch=32, images=64,
-                            switches="plain", beta=0.3, t_aux=0.5)
-    results = subclass_images.run(params, keep=kept.append)
-    assert results.complete and len(kept) == 1 and len(results.table) == 9
-    rows = results.table
-    assert rows.method.tolist() == ["hard labels", *(m for m in subclass_images.TEACHERS for _ in range(2))]
-    assert rows.role.tolist() == ["student", *["teacher", "student"] * 4]
-    assert [width for width, *_ in asked] == [2, 2, 2, 10, 10, 10, 10, 10, 10]
-    assert [teacher is not None for _, teacher, *_ in asked] == [False, *[False, True] * 4]
-    assert [labels is not None for _, _, labels, _ in asked] == [False] * 7 + [True, False]
-    data = grouped("digits-2x5")
-    _, _, fine, _ = asked[7]
-    assert torch.equal((fine >= 5).long(), data.labels[subclass_images.opened(params).train]) and fine.max() == 9
-    assert [values.get("beta") for *_, values in asked[1::2]] == [0, 0, 0.3, 0]
-    assert rows.hungarian.notna().tolist() == [role == "teacher" for role in rows.role]
-
-
-@pytest.mark.parametrize("wrong, words", [
-    ({"pair": "resnet8"}, ("pair", "resnet8")), ({"pair": "resnet8:resnet9"}, ("resnet9",)),
-    ({"subclasses": 0}, ("subclasses", "0")), ({"t_aux": -1}, ("t_aux", "-1")), ({"beta": -1}, ("beta", "-1")),
-    ({"alpha": -0.5}, ("alpha", "-0.5")), ({"seeds": 0}, ("seeds", "0")), ({"epochs": 0}, ("epochs", "0"))])
-def test_image_networks_refuse_impossible_parameters(wrong, words, refuses):
-    with refuses(*words):
-        SubclassImages(**wrong)
-
-
-def test_more_subclasses_than_examples_are_refused_before_any_training(monkeypatch, refuses):
-    monkeypatch.setattr(subclass_images, "image_steps", lambda *_, **__: pytest.fail("trained before checking"))
-    with refuses("every class", "20"):
-        subclass_images.run(SubclassImages(data="digits-2x5", pair="resnet8:resnet8", subclasses=20, images=30))

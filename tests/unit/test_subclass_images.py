@@ -1,0 +1,50 @@
+"""Subclass distillation with image networks: who is told what, who is paired with whom, what is refused."""
+
+import pytest
+import torch
+
+from kdutils.datasets import grouped
+from kdutils.experiments import subclass_images
+from kdutils.experiments.subclass_images import SubclassImages
+
+
+def test_image_networks_are_told_what_their_method_says(monkeypatch):
+    """Each student hears the teacher trained just before it; only the oracle sees fine labels, in blocks of a class."""
+    asked, kept = [], []
+    real = subclass_images.image_steps
+
+    def watched(network, task, objective, knobs, recipe, switches):
+        asked.append((network.logits.out_features, task.teacher, task.labels, dict(knobs.read(1, torch.device("cpu")))))
+        return real(network, task, objective, knobs, recipe, switches)
+
+    monkeypatch.setattr(subclass_images, "image_steps", watched)
+    params = SubclassImages(seeds=1, data="digits-2x5", pair="resnet8:resnet8", epochs=1, batch=32, images=64,
+                            switches="plain", beta=0.3, t_aux=0.5)
+    results = subclass_images.run(params, keep=kept.append)
+    assert results.complete and len(kept) == 1 and len(results.table) == 9
+    rows = results.table
+    assert rows.method.tolist() == ["hard labels", *(m for m in subclass_images.TEACHERS for _ in range(2))]
+    assert rows.role.tolist() == ["student", *["teacher", "student"] * 4]
+    assert [width for width, *_ in asked] == [2, 2, 2, 10, 10, 10, 10, 10, 10]
+    assert [teacher is not None for _, teacher, *_ in asked] == [False, *[False, True] * 4]
+    assert [labels is not None for _, _, labels, _ in asked] == [False] * 7 + [True, False]
+    data = grouped("digits-2x5")
+    _, _, fine, _ = asked[7]
+    assert torch.equal((fine >= 5).long(), data.labels[subclass_images.opened(params).train]) and fine.max() == 9
+    assert [values.get("beta") for *_, values in asked[1::2]] == [0, 0, 0.3, 0]
+    assert rows.hungarian.notna().tolist() == [role == "teacher" for role in rows.role]
+
+
+@pytest.mark.parametrize("wrong, words", [
+    ({"pair": "resnet8"}, ("pair", "resnet8")), ({"pair": "resnet8:resnet9"}, ("resnet9",)),
+    ({"subclasses": 0}, ("subclasses", "0")), ({"t_aux": -1}, ("t_aux", "-1")), ({"beta": -1}, ("beta", "-1")),
+    ({"alpha": -0.5}, ("alpha", "-0.5")), ({"seeds": 0}, ("seeds", "0")), ({"epochs": 0}, ("epochs", "0"))])
+def test_image_networks_refuse_impossible_parameters(wrong, words, refuses):
+    with refuses(*words):
+        SubclassImages(**wrong)
+
+
+def test_more_subclasses_than_examples_are_refused_before_any_training(monkeypatch, refuses):
+    monkeypatch.setattr(subclass_images, "image_steps", lambda *_, **__: pytest.fail("trained before checking"))
+    with refuses("every class", "20"):
+        subclass_images.run(SubclassImages(data="digits-2x5", pair="resnet8:resnet8", subclasses=20, images=30))

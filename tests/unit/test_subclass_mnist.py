@@ -1,0 +1,86 @@
+"""The authors' demonstration on a stand-in for MNIST: who hears what, who learns when, and its networks."""
+
+import pytest
+import torch
+
+from kdutils.datasets import Dataset
+from kdutils.experiments import subclass_mnist
+from kdutils.experiments.subclass_mnist import SubclassMnist
+
+
+@pytest.fixture
+def tiny_mnist(monkeypatch):
+    """A stand-in: 14 x 14 images of ten kinds, whose halves are the classes."""
+    random = torch.Generator().manual_seed(0)
+    hidden = torch.arange(300) % 10
+    images = 60 * torch.rand(10, 14, 14, generator=random)[hidden] + 20 * torch.rand(300, 14, 14, generator=random)
+    data = Dataset("mnist-2x5", images.to(torch.uint8)[:, None], hidden // 5, ("0-4", "5-9"), 80,
+                   torch.arange(200, 300), hidden)
+    monkeypatch.setattr(subclass_mnist, "grouped", lambda name, device: data.to(device))
+    return data
+
+
+def test_the_demonstration_measures_every_network_after_every_epoch(tiny_mnist):
+    said, kept = [], []
+    params = SubclassMnist(seeds=2, epochs=3, batch=64, seed=5)
+    results = subclass_mnist.run(params, said.append, kept.append)
+    assert set(results.table.method) == {"teacher", *subclass_mnist.PUBLISHED, "hard labels, larger head"}
+    counts = results.table.groupby("method").apply(lambda rows: sorted(zip(rows.seed, rows.epoch, strict=True)),
+                                                   include_groups=False)
+    assert all(one == [(seed, epoch) for seed in (5, 6) for epoch in (1, 2, 3)] for one in counts)
+    assert len(said) == 30 and [len(one.table) for one in kept] == [15, 30] and not kept[0].complete
+    assert results.table[results.table.method == "teacher"].hungarian.notna().all()
+    again = subclass_mnist.run(params)
+    assert again.table.equals(results.table), "dropout and orders come from the seed alone"
+
+
+def test_the_demonstrations_networks_have_the_published_shapes(device):
+    teacher = subclass_mnist.demo_teacher((1, 28, 28), 10, 0, device)
+    assert [tuple(p.shape) for p in teacher.parameters() if p.ndim > 1] == [
+        (32, 1, 3, 3), (64, 32, 3, 3), (128, 1600), (10, 128)]
+    student = subclass_mnist.demo_student((1, 28, 28), 2, 0, device)
+    assert [tuple(p.shape) for p in student.parameters() if p.ndim > 1] == [(784, 784), (784, 784), (2, 784)]
+    x = torch.rand(3, 1, 28, 28, device=device)
+    teacher.train()
+    assert not torch.equal(teacher(x), teacher(x)), "dropout"
+    teacher.eval()
+    assert torch.equal(teacher(x), teacher(x)) and teacher(x).shape == (3, 10)
+    limit = (6 / (784 + 784)) ** 0.5
+    weight = student.linear1.weight.detach()
+    assert float(weight.abs().max()) <= limit and float(weight.std()) == pytest.approx(limit / 3**0.5, rel=0.01)
+    assert not any(p.any() for p in student.parameters() if p.ndim == 1)
+
+
+def test_dropout_keeps_the_mean():
+    x = torch.ones(400, 400)
+    dropped = subclass_mnist.Dropout(0.25, 0, "test", "cpu")(x)
+    assert dropped.unique().tolist() == pytest.approx([0, 4 / 3])
+    assert float(dropped.mean()) == pytest.approx(1.0, abs=0.01)
+
+
+def test_the_rest_of_an_epoch_is_dropped_and_every_epoch_has_its_order(tiny_mnist):
+    seen = []
+
+    def watched(student, teacher, labels, knobs):
+        seen.append(len(labels))
+        return student["logits"].sum() * 0.0
+
+    params = SubclassMnist(seeds=1, epochs=2, batch=64)
+    network = subclass_mnist.demo_student(tiny_mnist.shape, 2, 0)
+    assert list(subclass_mnist.epochs(network, tiny_mnist, torch.arange(200), watched, {}, None, 0, params)) == [1, 2]
+    assert seen == [64] * 6
+
+
+@pytest.mark.parametrize("wrong, words", [
+    ({"batch": 1}, ("batch", "at least 2", "1")), ({"t_aux": 0}, ("t_aux", "0")),
+    ({"subclasses": 0}, ("subclasses", "0")),
+    ({"alpha": 2}, ("alpha", "2")), ({"beta": -1}, ("beta", "-1")), ({"epochs": 0}, ("epochs", "0"))])
+def test_the_demonstration_refuses_impossible_parameters(wrong, words, refuses):
+    with refuses(*words):
+        SubclassMnist(**wrong)
+
+
+def test_absent_mnist_says_what_to_run(monkeypatch, tmp_path, refuses):
+    monkeypatch.setenv("KDUTILS_DATA", str(tmp_path))
+    with refuses("mnist", "kdutils data get"):
+        subclass_mnist.run(SubclassMnist(seeds=1))
