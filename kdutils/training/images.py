@@ -271,10 +271,10 @@ class Step:
         teacher = {} if self.task.teacher is None else self.task.teacher(index, view, pixels, change)
         labels = self.labels.index_select(0, index)
         mixture = (labels[row["partner"]], row["weight"]) if "weight" in row else None
+        self.optimizer.zero_grad(set_to_none=True)
         with torch.enable_grad():  # whatever the caller has switched off
             loss = self.loss_of(change(self.normalise(pixels)), teacher, labels, mixture, dict(values))
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.sum().backward()
+            loss.sum().backward()
         self.optimizer.step()
         self.total += loss.detach()
 

@@ -9,6 +9,8 @@ import torch
 from kdutils.datasets import Dataset
 from kdutils.experiments import image_pairs
 from kdutils.experiments.image_pairs import DEFAULT, SMOKE, Bench, ImagePairs, memory, planned, run
+from kdutils.objectives import distillation, hard_labels
+from kdutils.training import ImageRecipe
 from kdutils.training.memory import of_activations, of_network, peak_memory
 
 QUICK = replace(SMOKE, epochs=1, images=128, switches="single precision", kept_as="float32", keep_answers=True)
@@ -69,6 +71,7 @@ def test_the_teacher_is_paid_for_once(said_and_found, monkeypatch):
     (_, hard), (_, soft), (_, other), _ = starts
     assert torch.equal(hard, soft) and not torch.equal(hard, other)
     assert before["passes"].sum() > 0 and again.table["passes"].sum() == 0
+    assert before["passes"].max() <= 1, "an epoch is at most one pass; a run pays for what it asks itself"
     pd.testing.assert_frame_equal(again.table[["method", "seed", "accuracy", "loss"]],
                                   before[["method", "seed", "accuracy", "loss"]])
 
@@ -79,6 +82,60 @@ def test_online_and_kept_answers_give_the_same_students(said_and_found):
     distilled = online["method"] == "distilled"
     assert online["loss"].tolist() == pytest.approx(kept["loss"].tolist(), abs=1e-5)
     assert online["passes"][distilled].tolist() == [1, 1] and online["passes"][~distilled].sum() == 0
+
+
+@pytest.fixture
+def untrained(monkeypatch, tmp_path):
+    """Networks as they start: what would have trained each is noted, and nothing is found in the cache."""
+    asked = []
+
+    def trained(network, task, bench, recipe, objective, knobs):
+        asked.append((task, recipe, objective, dict(knobs.read(1, torch.device("cpu")))))
+        return dict.fromkeys(("accuracy", "loss", "images_per_second", "seconds", "warm_up", "peak_gb"), 0.0)
+
+    monkeypatch.setattr(image_pairs, "trained", trained)
+    monkeypatch.setenv("KDUTILS_CACHE", str(tmp_path))
+    return asked
+
+
+def test_each_network_has_its_own_recipe_objective_and_knobs(untrained):
+    run(replace(QUICK, seeds=1, teacher_epochs=3, temperature=2.0, alpha=0.3, seed=6))
+    tasks, recipes, objectives, knobs = zip(*untrained, strict=True)
+    assert [recipe.epochs for recipe in recipes] == [3, 1, 1] and [task.seed for task in tasks] == [1000, 6, 6]
+    assert objectives == (hard_labels, hard_labels, distillation)
+    assert knobs[2] == {"temperature": 2.0, "alpha": 0.3}
+    assert [task.teacher is not None for task in tasks] == [False, False, True]
+
+
+@pytest.mark.parametrize("change", [
+    {"pair": "resnet8:resnet8"}, {"batch": 32}, {"lr": 0.1}, {"teacher_epochs": 2}, {"switches": "plain"},
+    {"teacher_seed": 5}, {"images": 64}, {"pad": 2}, {"weight_decay": 0.0}, {"schedule": "cosine"}, {"nesterov": True},
+    {"seed": 3}], ids=str)
+def test_another_teacher_is_trained_anew(change, untrained):
+    """Found under too short a key, it would be another's: each of these decides what a teacher is (the seed, by the
+    images it is trained and measured on)."""
+    base = replace(QUICK, methods=())
+    run(base)
+    run(replace(base, seeds=1, temperature=1.0, alpha=0.5, keep_answers=False, kept_as="float16"))
+    assert len(untrained) == 1, "these change the students alone"
+    run(replace(base, **change))
+    assert len(untrained) == 2
+
+
+def test_accuracy_is_that_of_the_test_images(monkeypatch):
+    """None of them is trained on, and they are normalised as the training images are."""
+    bench, seen = Bench.open(QUICK), []
+
+    def logits(network, data, index, normalisation, switches):
+        seen.append((index, normalisation))
+        return torch.eye(10)[:1].expand(len(index), -1)  # a zero, whatever it sees
+
+    monkeypatch.setattr(image_pairs, "image_logits", logits)
+    pictures = image_pairs.Pictures.of(bench.data, bench.train, QUICK.augmentation(8))
+    zeros = bench.data.labels[bench.test].tolist().count(0)
+    assert bench.accuracy(None, pictures) == pytest.approx(100 * zeros / 597)
+    assert torch.equal(seen[0][0], bench.test) and seen[0][1] == pictures.normalisation
+    assert len(bench.train) == 128 and not torch.isin(bench.train, bench.test).any()
 
 
 def test_methods_and_seeds_can_be_chosen():
@@ -114,6 +171,8 @@ def test_the_full_profile_fits_or_says_that_it_will_not(pair, refuses):
     bench = bench_of(params)
     parts = memory(bench, params)
     assert parts["the teacher's answers"] == 1_620_000_000 and parts["pictures"] == 480_000_000
+    assert parts["images"] == 60_000 * 3072 and parts["networks"] == sum(map(of_network, bench.networks))
+    assert parts["a step"] == max(of_activations(network, 32, 64) for network in bench.networks)
     assert sum(parts.values()) < 16e9
     least = sum(parts.values()) - parts["the teacher's answers"]
     assert planned(bench, params, said.append, free=24 * 10**9) == 24 * 10**9 - least
@@ -157,6 +216,8 @@ def test_the_default_is_the_public_recipe():
     recipe = DEFAULT.recipe()
     assert (recipe.epochs, recipe.batch, recipe.lr, recipe.momentum, recipe.weight_decay, recipe.schedule) == (
         240, 64, 0.05, 0.9, 5e-4, "step")
+    changed = replace(DEFAULT, epochs=3, batch=32, lr=0.1, weight_decay=1e-4, nesterov=True, schedule="cosine")
+    assert changed.recipe() == ImageRecipe(3, 32, 0.1, 0.9, True, 1e-4, "cosine")
     assert recipe.total(50_000) == 240 * 781 and replace(DEFAULT, teacher_epochs=100).teacher_recipe().epochs == 100
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from kdutils.datasets import Dataset
-from kdutils.datasets.augment import Augmentation, Normalisation, crop_flip
+from kdutils.datasets.augment import Augmentation, Normalisation, crop_flip, cutout
 from kdutils.networks import image_network
 from kdutils.objectives import distillation, hard_labels
 from kdutils.training import (
@@ -84,8 +84,8 @@ def alike(found, expected, device="cpu"):
 def written_out(pictures, teacher, recipe, temperature=4.0, seed=3):
     """Ordinary torch: one network, torch's SGD, torch's losses, a scheduler; pictures cut one by one."""
     student = image_network("resnet8", CLASSES, seed=seed).to(pictures.device).train()
-    sgd = torch.optim.SGD(student.parameters(), lr=recipe.lr, momentum=0.9, weight_decay=recipe.weight_decay,
-                          nesterov=recipe.nesterov)
+    sgd = torch.optim.SGD(student.parameters(), lr=recipe.lr, momentum=recipe.momentum,
+                          weight_decay=recipe.weight_decay, nesterov=recipe.nesterov)
     milestones = [math.ceil(recipe.steps * part) for part in (0.625, 0.75, 0.875)]
     scheduler = torch.optim.lr_scheduler.MultiStepLR(sgd, milestones, gamma=0.1)
     data, losses = made_data(pictures.device), []
@@ -109,7 +109,8 @@ def written_out(pictures, teacher, recipe, temperature=4.0, seed=3):
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_all_switches_off_is_ordinary_torch(nesterov, device):
     """Momentum, weight decay, schedule, normalisation, crop and loss, each against torch's own."""
-    pictures, recipe = made_pictures(device), ImageRecipe(steps=24, batch=12, nesterov=nesterov)
+    pictures = made_pictures(device)
+    recipe = ImageRecipe(steps=24, batch=12, momentum=0.8, nesterov=nesterov, weight_decay=0.02)
     expected, network = written_out(pictures, made_teacher(pictures), recipe)
     found, student = trained(pictures, made_teacher(pictures), recipe=recipe)
     alike(found, expected, device)
@@ -126,6 +127,16 @@ def test_fast_paths_in_single_precision_equal_the_plain_one(switches, device):
     quick, _ = trained(pictures, made_teacher(pictures, switches), switches)
     assert len(plain) == 50
     alike(quick, plain, device)
+
+
+def test_weights_lie_in_the_order_of_the_switches():
+    """In another order every convolution would turn its weights over, at every step."""
+    pictures, switches = made_pictures(), Switches(channels_last=True)
+    _, student = trained(pictures, teacher := made_teacher(pictures, switches), switches,
+                         recipe=ImageRecipe(steps=1, batch=12))
+    for network in (student, teacher.network):
+        weight = network.get_submodule("stage2.0.conv2").weight
+        assert weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous()
 
 
 def test_bf16_stays_near_and_its_loss_is_in_single_precision(device):
@@ -220,6 +231,25 @@ def test_the_loss_compiles_whole(monkeypatch):
 
 
 # The teacher's answers
+
+
+def test_pictures_are_known_by_what_they_are_made_of():
+    """Answers to other images, or cut otherwise, must not be found; the test images lend nothing to normalisation."""
+    data, train = made_data(), torch.arange(30)
+    made = [Pictures.of(data, index, how) for index, how in (
+        (train, Augmentation(pad=1)), (train + 1, Augmentation(pad=1)), (train, Augmentation(pad=2)),
+        (train, Augmentation(pad=1, flip=False)), (train, Augmentation(pad=1)))]
+    assert len({pictures.fingerprint for pictures in made}) == 4 and made[0].fingerprint == made[-1].fingerprint
+    assert made[0].normalisation == Normalisation.of(data, train) != Normalisation.of(data, torch.arange(N))
+
+
+def test_a_teacher_is_known_by_its_weights_and_by_how_it_computes():
+    network, usual = image_network("resnet8", CLASSES), Normalisation((0.5,) * 3, (0.2,) * 3)
+    ways = [PLAIN, Switches(bf16=True), Switches(folded=True), Switches(bf16=True, folded=True)]
+    digests = {Teacher(network, usual, switches).digest for switches in ways}
+    digests |= {Teacher(network, Normalisation((0.5,) * 3, (0.3,) * 3)).digest}
+    assert len(digests) == 5
+    assert Teacher(network, usual, Switches(fused=True)).digest in digests, "what changes no answer changes no key"
 
 
 class Fingerprint(nn.Module):
@@ -344,6 +374,15 @@ def test_memory_is_said_beforehand_and_decides():
     assert kept.table.untyped_storage().nbytes() == needed
 
 
+def test_answers_take_half_of_what_is_free(monkeypatch):
+    """The training itself needs the other half. Where nobody knows what is free, they are kept."""
+    pictures = made_pictures()
+    teacher, needed = made_teacher(pictures), TeacherViews.bytes(N, 18, CLASSES)
+    for free, kept in ((2 * needed, True), (2 * needed - 2, False), (None, True)):
+        monkeypatch.setattr("kdutils.training.views.free_memory", lambda device, free=free: free)
+        assert isinstance(affordable(teacher, pictures, CLASSES), TeacherViews) == kept
+
+
 @pytest.mark.parametrize("kept", [False, True])
 def test_the_teacher_never_learns(kept):
     """Swapped roles, batch norm in training mode, a teacher that follows the network it was copied from."""
@@ -388,6 +427,24 @@ def test_the_teacher_has_its_own_normalisation():
     pixels = pictures.windows.take(index, index)
     expected = Fingerprint()((pixels / 255 - 0.9) / torch.tensor([0.1, 0.2, 0.3])[:, None, None])
     torch.testing.assert_close(teacher(index, index, pixels)["logits"], expected)
+
+
+def test_the_teacher_sees_the_mixed_images():
+    """Asked about the images as they were before mixing, it would describe others than the student learns from."""
+    pictures, told = made_pictures(mixup=1.0, cutout=3), []
+
+    def objective(student, teacher, labels, knobs):
+        told.append(teacher["logits"])
+        return student["logits"].sum()
+
+    task = ImageTask(pictures, 3, Teacher(Fingerprint(), pictures.normalisation))
+    recipe = ImageRecipe(steps=1, batch=12)
+    list(image_steps(image_network("resnet8", CLASSES), task, objective, Knobs(temperature=4.0, alpha=0.9), recipe))
+    row = next(prepared(task, recipe, 1))
+    x = pictures.normalisation.on("cpu", SIDE)(pictures.windows.take(row["index"], row["view"]))
+    x = cutout(x, row["centre"], 3)
+    x = row["weight"] * x + (1 - row["weight"]) * x[row["partner"]]
+    torch.testing.assert_close(told[-1], Fingerprint()(x))
 
 
 def test_another_teacher_is_another_loss_and_hard_labels_need_none():
@@ -481,6 +538,25 @@ def test_snapshots_come_when_asked_and_a_closed_run_stops():
     weights = {name: value.clone() for name, value in student.state_dict().items()}
     run.close()
     assert all(torch.equal(value, weights[name]) for name, value in student.state_dict().items())
+
+
+def test_a_snapshot_has_the_mean_since_the_last_one():
+    """The last stretch may be shorter; each mean has its own steps only."""
+    recipe = ImageRecipe(steps=10, batch=12)
+    each, means = (trained(made_pictures(), objective=hard_labels, recipe=recipe, every=every)[0] for every in (1, 4))
+    torch.testing.assert_close(means, torch.stack([part.mean() for part in each.split(4)]))
+
+
+def test_a_caller_without_gradients_trains_all_the_same():
+    recipe = ImageRecipe(steps=3, batch=12)
+    expected, _ = trained(made_pictures(), objective=hard_labels, recipe=recipe)
+    with torch.no_grad():
+        found, _ = trained(made_pictures(), objective=hard_labels, recipe=recipe)
+    assert torch.equal(found, expected)
+
+
+def test_epochs_are_rounded_to_whole_steps():
+    assert [ImageRecipe(epochs=epochs, batch=20).total(70) for epochs in (0.1, 1, 1.6, 2.5)] == [1, 3, 5, 8]
 
 
 def test_a_consumer_may_evaluate_and_the_student_learns_on():

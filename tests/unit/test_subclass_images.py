@@ -6,20 +6,28 @@ import torch
 from kdutils.datasets import grouped
 from kdutils.experiments import subclass_images
 from kdutils.experiments.subclass_images import SubclassImages
+from kdutils.networks import ImageNetwork
 
 
 def test_image_networks_are_told_what_their_method_says(monkeypatch):
     """Each student hears the teacher trained just before it; only the oracle sees fine labels, in blocks of a class."""
-    asked, kept = [], []
-    real = subclass_images.image_steps
+    asked, tasks, starts, compared, kept = [], [], [], [], []
+    real, agreement = subclass_images.image_steps, subclass_images.metrics.agreement
 
     def watched(network, task, objective, knobs, recipe, switches):
         asked.append((network.logits.out_features, task.teacher, task.labels, dict(knobs.read(1, torch.device("cpu")))))
+        tasks.append(task)
+        starts.append(network.state_dict()["logits.weight"].clone())
         return real(network, task, objective, knobs, recipe, switches)
 
+    def noted(found, truth):
+        compared.append(truth)
+        return agreement(found, truth)
+
     monkeypatch.setattr(subclass_images, "image_steps", watched)
-    params = SubclassImages(seeds=1, data="digits-2x5", pair="resnet8:resnet8", epochs=1, batch=32, images=64,
-                            switches="plain", beta=0.3, t_aux=0.5)
+    monkeypatch.setattr(subclass_images.metrics, "agreement", noted)
+    params = SubclassImages(seeds=1, data="digits-2x5", pair="wrn-10-2:resnet8", epochs=1, batch=32, images=64, seed=4,
+                            switches="plain", beta=0.3, t_aux=0.5, alpha=0.4, temperature=3.0)
     results = subclass_images.run(params, keep=kept.append)
     assert results.complete and len(kept) == 1 and len(results.table) == 9
     rows = results.table
@@ -28,10 +36,17 @@ def test_image_networks_are_told_what_their_method_says(monkeypatch):
     assert [width for width, *_ in asked] == [2, 2, 2, 10, 10, 10, 10, 10, 10]
     assert [teacher is not None for _, teacher, *_ in asked] == [False, *[False, True] * 4]
     assert [labels is not None for _, _, labels, _ in asked] == [False] * 7 + [True, False]
-    data = grouped("digits-2x5")
+    assert rows.network.tolist() == [{"teacher": "wrn-10-2", "student": "resnet8"}[role] for role in rows.role]
+    data, bench = grouped("digits-2x5"), subclass_images.opened(params)
     _, _, fine, _ = asked[7]
-    assert torch.equal((fine >= 5).long(), data.labels[subclass_images.opened(params).train]) and fine.max() == 9
+    assert torch.equal((fine >= 5).long(), data.labels[bench.train]) and fine.max() == 9
     assert [values.get("beta") for *_, values in asked[1::2]] == [0, 0, 0.3, 0]
+    assert all(values == {"alpha": 0.4, "temperature": 3.0} for *_, values in asked[2::2])
+    assert {task.seed for task in tasks} == {4} == set(rows.seed)
+    assert all(torch.equal(start, ImageNetwork("resnet8", len(start), 1).module(4).logits.weight)
+               for start in starts[2::2])
+    assert not bench.pictures.augmentation.flip and not torch.isin(bench.train, bench.test).any()
+    assert len(compared) == 4 and all(torch.equal(truth, data.hidden[bench.test]) for truth in compared)
     assert rows.hungarian.notna().tolist() == [role == "teacher" for role in rows.role]
 
 

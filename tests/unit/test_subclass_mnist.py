@@ -6,6 +6,7 @@ import torch
 from kdutils.datasets import Dataset
 from kdutils.experiments import subclass_mnist
 from kdutils.experiments.subclass_mnist import SubclassMnist
+from kdutils.objectives import class_logits
 
 
 @pytest.fixture
@@ -58,17 +59,73 @@ def test_dropout_keeps_the_mean():
     assert float(dropped.mean()) == pytest.approx(1.0, abs=0.01)
 
 
-def test_the_rest_of_an_epoch_is_dropped_and_every_epoch_has_its_order(tiny_mnist):
-    seen = []
+def test_every_student_hears_what_its_name_says(tiny_mnist, monkeypatch):
+    """The message of two classes is the sum of the subclasses' probabilities; labels alone have no message."""
+    asked, real = [], subclass_mnist.epochs
+
+    def watched(network, data, train, objective, knobs, message, seed, params):
+        asked.append((network, knobs, message))
+        return real(network, data, train, objective, knobs, message, seed, params)
+
+    monkeypatch.setattr(subclass_mnist, "epochs", watched)
+    params = SubclassMnist(seeds=1, epochs=1, batch=64, alpha=0.4, temperature=3.0, beta=0.2, t_aux=0.7)
+    subclass_mnist.run(params)
+    _, train = subclass_mnist.opened(params)
+    (teacher, knobs, nothing), *students = asked
+    logits = subclass_mnist.answers(teacher, tiny_mnist.inputs[train])
+    assert nothing is None and (knobs["beta"], knobs["t_aux"], knobs["temperature"]) == (0.2, 0.7, 3.0)
+    assert [student.logits.out_features for student, *_ in students] == [2, 2, 10, 10]
+    assert [knobs["alpha"] for _, knobs, _ in students] == [0, 0.4, 0.4, 0]
+    torch.testing.assert_close(students[1][2][train], class_logits(logits, (5, 5)))
+    torch.testing.assert_close(students[2][2][train], logits)
+
+
+def test_test_images_are_never_trained_on(tiny_mnist):
+    _, train = subclass_mnist.opened(SubclassMnist(batch=64))
+    assert torch.equal(train, torch.arange(200))
+    assert torch.equal(subclass_mnist.opened(SubclassMnist(batch=64, train_images=70))[1], torch.arange(70))
+
+
+def test_the_rest_of_an_epoch_is_dropped_and_every_epoch_and_seed_has_its_order(tiny_mnist):
+    """A consumer evaluates between the epochs: dropout must be back on at the next one."""
+    seen, modes = {}, []
 
     def watched(student, teacher, labels, knobs):
-        seen.append(len(labels))
+        seen.setdefault(seed, []).append(labels.tolist())
+        modes.append(network.training)
         return student["logits"].sum() * 0.0
 
     params = SubclassMnist(seeds=1, epochs=2, batch=64)
+    for seed in (0, 1):
+        network = subclass_mnist.demo_student(tiny_mnist.shape, 2, 0)
+        counted = []
+        for epoch in subclass_mnist.epochs(network, tiny_mnist, torch.arange(200), watched, {}, None, seed, params):
+            counted.append(epoch)
+            subclass_mnist.answers(network, tiny_mnist.inputs[:3])
+            assert not network.training
+        assert counted == [1, 2]
+    assert [len(labels) for labels in seen[0]] == [64] * 6 and all(modes)
+    assert seen[0] != seen[1] and seen[0][:3] != seen[0][3:]
+
+
+def test_answers_are_given_without_dropout(tiny_mnist):
+    teacher = subclass_mnist.demo_teacher(tiny_mnist.shape, 10, 0).train()
+    first, second = (subclass_mnist.answers(teacher, tiny_mnist.inputs) for _ in range(2))
+    assert torch.equal(first, second) and first.shape == (300, 10)
+
+
+def test_a_step_is_adams_with_keras_epsilon(tiny_mnist):
+    """The first step of Adam is lr * g / (|g| + epsilon): another epsilon shows where gradients are small."""
+    params = SubclassMnist(seeds=1, epochs=1, batch=200, lr=2e-3)
     network = subclass_mnist.demo_student(tiny_mnist.shape, 2, 0)
-    assert list(subclass_mnist.epochs(network, tiny_mnist, torch.arange(200), watched, {}, None, 0, params)) == [1, 2]
-    assert seen == [64] * 6
+    before = network.logits.bias.detach().clone()
+
+    def objective(student, teacher, labels, knobs):
+        return (student["logits"].mean(0) * torch.tensor([3e-7, -1.0])).sum()
+
+    list(subclass_mnist.epochs(network, tiny_mnist, torch.arange(200), objective, {}, None, 0, params))
+    torch.testing.assert_close(network.logits.bias.detach() - before, 2e-3 * torch.tensor([-3 / 4, 1.0]),
+                               rtol=1e-4, atol=0)
 
 
 @pytest.mark.parametrize("wrong, words", [
