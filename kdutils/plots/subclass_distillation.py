@@ -78,7 +78,7 @@ def subclasses_used(results: Results) -> Plot:
     sizes = sorted(results.where(**chosen)["s"].astype(int).unique())
     figure.update_xaxes(title_text="subclasses per class", tickvals=sizes)
     words = []
-    for name, kind, colour, symbol in (("teacher", chosen, COLOURS["subclass"], MARKERS["subclass"]),
+    for name, kind, colour, symbol in (("subclass teacher", chosen, COLOURS["subclass"], MARKERS["subclass"]),
                                        ("k-means of the pixels", {"part": "discovery", "method": "k-means"},
                                         COLOURS["k-means"], "x")):
         for col, metric in enumerate(("used", "nmi"), 1):
@@ -90,9 +90,10 @@ def subclasses_used(results: Results) -> Plot:
     figure.add_scatter(x=sizes, y=[classes * s for s in sizes], mode="lines", name="all there are", row=1, col=1,
                        line={"color": COLOURS["other"], "dash": "dot"})
     plain = results.mean("used", part="discovery", method="no auxiliary loss")
+    have = classes * int(results.params.get("subclasses", 5))
     return Plot(figure, "Subclasses that are largest for at least 1% of the test images, and agreement with the hidden "
-                        f"classes. {'; '.join(words)}. Without the auxiliary loss {plain.mean:.1f} of "
-                        f"{classes * int(results.params.get('subclasses', 5))} are used. Intervals: 95% over {plain.n} "
+                        f"classes, at beta = {chosen['beta']:g} and T_aux = {chosen['t_aux']:g}. {'; '.join(words)}. "
+                        f"Without the auxiliary loss {plain.mean:.1f} of {have} are used. Intervals: 95% over {plain.n} "
                         "seeds.")
 
 
@@ -150,7 +151,7 @@ def learning_speed(results: Results, chosen: Sequence[str] = MAIN) -> Plot:
     rows = results.where(part="speed")
     sizes = sorted(rows["transfer"].unique()) if len(rows) else []
     figure = _panels([f"{int(n):,} images" for n in sizes], "steps", "accuracy on classes (%)")
-    words = []
+    words, ends = [], []
     for col, n in enumerate(sizes, 1):
         said = []
         for arm in chosen:
@@ -158,11 +159,12 @@ def learning_speed(results: Results, chosen: Sequence[str] = MAIN) -> Plot:
             summary = Results(mine).summary("accuracy", by=["step"]).sort_values("step")
             band(figure, summary["step"], summary, _look(arm), arm, row=1, col=col, showlegend=col == 1)
             mean = mine.groupby("seed")["accuracy"].mean()
-            said.append(f"{arm} {interval(mean).mean:.1f} over the whole course and {summary['mean'].iloc[-1]:.1f} at "
-                        "its end")
+            said.append(f"{arm} {interval(mean).mean:.1f} on average and {summary['mean'].iloc[-1]:.1f} at the end")
+            ends += [summary[["mean", "low"]].min(axis=None), summary[["mean", "high"]].max(axis=None)]
         words.append(f"{int(n):,} images: {', '.join(said)}")
     if not sizes:
         return Plot(figure, "The students have not been timed.")
+    figure.update_yaxes(range=[min(ends) - 1, max(ends) + 1])       # the same for all panels: they are compared
     return Plot(figure, f"Test accuracy (%) in the course of {int(rows['step'].max())} steps. {'; '.join(words)}. "
                         f"Bands: 95% over {int(summary['n'].iloc[0])} seeds.")
 
@@ -203,8 +205,10 @@ def click_curves(results: Results, metric: str = "log_loss", s: int | None = Non
         figure.update_yaxes(range=[-0.03, 0.05])    # the first steps lie far above
     figure.update_layout(margin_l=75)
     what = CLICK_METRICS[metric][0].upper() + CLICK_METRICS[metric][1:]
-    return Plot(figure, f"{what} of students at the end less the level, in {UNITS[metric]}; the level is the best of "
-                        f"the hard-label student of the same seed. {'; '.join(words)}. Bands: 95% over {effects[0].n} "
+    side = "below" if metric == "log_loss" else "above"
+    return Plot(figure, f"{what} of students at the end less the level, in {UNITS[metric]}; the level is the best that "
+                        f"the hard-label student of the same seed reaches at any step, so {side} 0 a student is better "
+                        f"than that. {'; '.join(words)}. Bands: 95% over {effects[0].n} "
                         "worlds.")
 
 
@@ -222,7 +226,7 @@ def demo_table(results: Results) -> Table:
 
 def demo_curves(results: Results) -> Plot:
     """The demonstration's networks by epoch, the last one with intervals, and what its authors printed after it."""
-    figure = go.Figure(layout=base_layout(xaxis={"title": {"text": "epoch"}, "dtick": 2},
+    figure = go.Figure(layout=base_layout(margin={"l": 75}, xaxis={"title": {"text": "epoch"}, "dtick": 2},
                                           yaxis={"title": {"text": "accuracy on classes (%)"}}))
     last, words = int(results.table["epoch"].max()), []
     for number, method in enumerate(dict.fromkeys(results.table["method"])):
@@ -276,6 +280,6 @@ def _panels(titles: Sequence[str], x: str, y: str) -> go.Figure:
 
 def _two_panels(y: tuple[str, str]) -> go.Figure:
     """An empty figure with two panels that measure different things."""
-    figure = _panels(["", ""], "", "")
+    figure = _panels(["", ""], "", "").update_layout(height=400, margin_t=70, legend_y=1.03)      # without titles
     figure.update_yaxes(title_text=y[0], col=1)
     return figure.update_yaxes(title_text=y[1], col=2)

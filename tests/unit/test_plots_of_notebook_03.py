@@ -112,7 +112,8 @@ def test_subclasses_used_by_the_number_there_are(results):
     expected = [by_hand(results.per_seed("used", part="discovery", method="contrastive", s=s, beta=0.1, t_aux=0.5))
                 for s in (2, 5)]
     assert list(traces(figure.figure)[1].x) == [2, 5]
-    np.testing.assert_allclose(shown(figure.figure, "teacher"), expected)
+    np.testing.assert_allclose(shown(figure.figure, "subclass teacher"), expected)
+    assert "at beta = 0.1 and T_aux = 0.5" in figure.reading
     (line,) = [trace for trace in figure.figure.data if trace.name == "all there are"]
     assert list(line.x) == [2, 5] and list(line.y) == [4, 10]
     assert "1% of the test images" in figure.reading and "of 10 are used" in figure.reading
@@ -158,7 +159,11 @@ def test_learning_speed_has_a_panel_for_each_number_of_images(results):
             expected = [by_hand(results.per_seed("accuracy", part="speed", method=arm, transfer=n, step=step))
                         for step in (20, 40)]
             np.testing.assert_allclose(banded(figure.figure, arm, panel), expected)
-    assert "subclass 80.8 over the whole course and 83.3 at its end" in figure.reading
+    assert "subclass 80.8 on average and 83.3 at the end" in figure.reading
+    low, high = figure.figure.layout.yaxis.range
+    assert figure.figure.layout.yaxis2.range == (low, high), "panels that are compared"
+    heights = np.concatenate([column(trace.y) for trace in figure.figure.data])
+    assert low < heights.min() and heights.max() < high
 
 
 @pytest.mark.parametrize("metric", ["log_loss", "auc"])
@@ -173,6 +178,7 @@ def test_click_curves_are_seed_by_seed_against_the_best_of_hard_labels(results, 
                 for step in (20, 40, 60)]
         np.testing.assert_allclose(banded(figure.figure, "subclass, s = 2", panel), mine)
     assert "2,000 rows" in figure.reading and "oracle" in figure.reading
+    assert f"{'below' if metric == 'log_loss' else 'above'} 0 a student is better" in figure.reading
     assert "subclass, s = 5" in {trace.name for trace in plots.click_curves(results, metric).figure.data}
     with pytest.raises(ValueError, match="s must be one of 2, 5"):
         plots.click_curves(results, metric, s=3)
