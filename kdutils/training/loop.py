@@ -148,7 +148,8 @@ def _steps(population, task, objective, knobs, recipe, every) -> Iterator[Snapsh
         values = knobs.read(members, device)
         with torch.enable_grad():  # whatever the caller has switched off
             losses = objective(population.features(inputs), teacher, labels, values)
-        optimizer.minimise(losses.sum(), SCHEDULES[recipe.schedule]((step - 1) / recipe.steps))
+            loss = losses.sum()
+        optimizer.minimise(loss, SCHEDULES[recipe.schedule]((step - 1) / recipe.steps))
         total += losses.detach()
         if step % every == 0 or step == recipe.steps:
             seconds += time.perf_counter() - start

@@ -161,6 +161,15 @@ def test_the_same_seeds_give_the_same_numbers(device):
     assert equal(*runs) and all(torch.equal(a[1], b[1]) for a, b in zip(*losses, strict=True) if a[0])
 
 
+def test_a_caller_without_gradients_trains_all_the_same():
+    """Such as one that measures under no_grad and pulls the next snapshot there."""
+    expected, found = Population(MLP(), SEEDS), Population(MLP(), SEEDS)
+    drained(expected)
+    with torch.no_grad():
+        drained(found)
+    assert equal(expected, found)
+
+
 def test_training_leaves_the_teacher_the_data_and_torchs_generator_alone():
     task, population = made_task(), Population(MLP(), SEEDS)
     before = [value.clone() for value in (task.teacher["logits"], task.inputs, task.labels, task.train)]
