@@ -93,8 +93,8 @@ def subclasses_used(results: Results) -> Plot:
     have = classes * int(results.params.get("subclasses", 5))
     return Plot(figure, "Subclasses that are largest for at least 1% of the test images, and agreement with the hidden "
                         f"classes, at beta = {chosen['beta']:g} and T_aux = {chosen['t_aux']:g}. {'; '.join(words)}. "
-                        f"Without the auxiliary loss {plain.mean:.1f} of {have} are used. Intervals: 95% over {plain.n} "
-                        "seeds.")
+                        f"Without the auxiliary loss {plain.mean:.1f} of {have} are used. "
+                        f"Intervals: 95% over {plain.n} seeds.")
 
 
 def few_labels(results: Results, chosen: Sequence[str] = MAIN, width: int | None = None) -> Plot:
