@@ -21,7 +21,7 @@ def ours() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith("kdutils-")]
 
 
-def until(condition, timeout: float = 20.0) -> bool:
+def until(condition, timeout: float = 60.0) -> bool:
     """Wait for a condition; whether it came."""
     end = time.monotonic() + timeout
     while not condition() and time.monotonic() < end:
@@ -74,7 +74,7 @@ def acts_at_once(panel, name: str, values, acted) -> None:
         back.append(time.perf_counter() - start)
         assert until(lambda value=value: acted(panel) == value)
         done.append(time.perf_counter() - start)
-    assert statistics.median(back) < 0.05 and statistics.median(done) < 0.2
+    assert statistics.median(back) < 0.1 and statistics.median(done) < 0.5      # room for a busy machine
     assert panel.stop()
 
 

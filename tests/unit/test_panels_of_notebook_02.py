@@ -3,7 +3,6 @@
 import math
 import re
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -32,7 +31,7 @@ KINDS = [kind.name for kind in kinds()]
 class QuickLab(ToleranceLab):
     """The tolerance lab; a control counts as released soon."""
 
-    delay = 0.03
+    delay, patience = 0.03, 60.0
 
 
 # ---- tolerance of one answer --------------------------------------------------------------------------------------
@@ -388,7 +387,7 @@ def test_temperature_acts_while_students_learn(lab):
     lab.set(temperature=4.0)
     assert until(lambda: lab.knobs["temperature"] == (4.0,) * (2 * SEEDS)) and lab.mixed
     lab.train()
-    assert lab.wait(30) and lab.answers[-1].temperature == 4.0 and lab.answers[-1].mixed
+    assert lab.wait(60) and lab.answers[-1].temperature == 4.0 and lab.answers[-1].mixed
     assert x(lab, "others") == [0.9, 0.9]
 
 
@@ -402,7 +401,7 @@ def test_other_teachers_than_those_asked_start_the_run_anew():
     lab._inputs["eta"].value = 0.3
     assert until(lambda: lab.phase == "teachers" and lab.knobs["eta"][-1] == 0.3)
     lab.full_speed = True
-    assert lab.wait(30) and lab.answers[-1].eta == 0.3 and not lab.answers[-1].mixed
+    assert lab.wait(60) and lab.answers[-1].eta == 0.3 and not lab.answers[-1].mixed
 
 
 def test_pause_step_stop_and_a_second_run(endless):
@@ -415,10 +414,10 @@ def test_pause_step_stop_and_a_second_run(endless):
 def test_letting_go_of_a_control_runs_to_the_answer(lab):
     assert lab.widget
     lab._inputs["eta"].value = 0.6
-    assert until(lambda: lab.answers) and lab.wait(30)
+    assert until(lambda: lab.answers) and lab.wait(60)
     assert (lab.answers[-1].eta, lab.answers[-1].mixed) == (0.6, False)
     lab._inputs["temperature"].value = 4.0
-    assert until(lambda: len(lab.answers) == 2) and lab.wait(30)
+    assert until(lambda: len(lab.answers) == 2) and lab.wait(60)
     assert lab.answers[-1].temperature == 4.0
 
 
@@ -526,18 +525,17 @@ def test_a_member_is_chosen_at_once_while_a_generation_learns(grown):
     class Slow(FamilyTree):
         def start(self):
             yield from grown.tree[:2]
-            go_on.wait(20)
+            assert go_on.wait(60), "nobody let it go on"
             yield grown.tree[2]
 
     panel = Slow(full_speed=True, **TREE)
     panel.train()
     assert until(lambda: len(panel.tree) == 2)
-    start = time.perf_counter()
     panel.set(kind="smoothed", generation=1)
-    assert panel.reading().startswith("Generation 1 of the smoothed lineage") and time.perf_counter() - start < 1
+    assert panel.reading().startswith("Generation 1 of the smoothed lineage")
     assert x(panel, "chosen 1") == [x(panel, "smoothed")[1]] and panel.state == "training"
     go_on.set()
-    assert panel.wait(20) and len(panel.tree) == 3
+    assert panel.wait(60) and len(panel.tree) == 3
 
 
 @pytest.mark.parametrize(("wrong", "named"), [({"generations": 0}, "generations"), ({"noise": 1.5}, "noise"),

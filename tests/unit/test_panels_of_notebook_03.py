@@ -45,13 +45,13 @@ SEEDS, STEPS = 3, 30
 class QuickSplit(SplitMyClass):
     """A control counts as released soon."""
 
-    delay = 0.03
+    delay, patience = 0.03, 60.0
 
 
 class QuickRace(FewLabelsRace):
     """A control counts as released soon."""
 
-    delay = 0.03
+    delay, patience = 0.03, 60.0
 
 
 # ---- scenes -------------------------------------------------------------------------------------------------------
@@ -784,10 +784,10 @@ def test_other_labels_by_hand_start_other_students(endless_race):
 def test_letting_go_of_a_control_runs_the_race(race):
     assert race.widget
     race._inputs["labels"].value = 100.0
-    assert until(lambda: race.answers) and race.wait(30)
+    assert until(lambda: race.answers) and race.wait(60)
     assert (race.answers[-1].labels, race.answers[-1].mixed) == (100, False)
     race._inputs["width"].value = 32
-    assert until(lambda: len(race.answers) == 2) and race.wait(30) and race.answers[-1].width == 32
+    assert until(lambda: len(race.answers) == 2) and race.wait(60) and race.answers[-1].width == 32
 
 
 def test_temperature_moved_in_a_pause_marks_the_answer(race):
@@ -795,7 +795,7 @@ def test_temperature_moved_in_a_pause_marks_the_answer(race):
     race.set(temperature=1.0)
     assert until(lambda: race.mixed)
     race.train()
-    assert race.wait(30) and race.answers[-1].mixed and race.answers[-1].temperature == 1.0
+    assert race.wait(60) and race.answers[-1].mixed and race.answers[-1].temperature == 1.0
     assert x(race, "subclass answers") == [] and len(x(race, "subclass others")) == 1
 
 

@@ -28,7 +28,7 @@ SEEDS, STEPS = 3, 30
 class QuickLab(TemperatureLab):
     """The temperature lab; a control counts as released soon."""
 
-    delay = 0.03
+    delay, patience = 0.03, 60.0
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +213,7 @@ def test_headless_a_panel_is_its_figure_and_its_sentence(kind, monkeypatch):
 def test_a_run_is_that_of_the_experiment(lab, by_hand):
     lab.set(temperature=8, alpha=0.7, transfer=50)
     lab.train()
-    assert lab.wait(20) and lab.state == "done"
+    assert lab.wait(60) and lab.state == "done"
     scores = by_hand(8.0, 0.7, 50)
     np.testing.assert_array_equal(lab.scores, scores)
     (answer,) = lab.answers
@@ -313,7 +313,7 @@ def test_a_temperature_moved_on_the_way_changes_what_students_learn(lab, by_hand
     lab.set(temperature=16)
     assert until(lambda: lab.mixed)
     lab.train()
-    assert lab.wait(20)
+    assert lab.wait(60)
     np.testing.assert_array_equal(lab.scores, by_hand(4.0, then=16.0, after=5))
     assert not np.array_equal(lab.scores[1], by_hand(4.0)[1])
     np.testing.assert_array_equal(lab.scores[0], by_hand(4.0)[0])      # hard labels know no T
@@ -328,7 +328,7 @@ def test_a_temperature_moved_on_the_way_changes_what_students_learn(lab, by_hand
 def test_a_control_moved_before_or_after_a_run_does_not_mix_it(lab):
     lab.train()
     lab.set(temperature=16)         # at once: the students may not have been made
-    lab.wait(20)
+    lab.wait(60)
     first = lab.answers[-1]
     assert first.temperature == 16 or not first.mixed
     lab.step()
@@ -350,7 +350,7 @@ def test_a_control_moved_while_students_are_being_made_does_not_mix(lab, monkeyp
         assert until(lambda: lab.values["temperature"] == 16)
     monkeypatch.setattr(lab, "begin", moved_at_the_last_moment)
     lab.train()
-    lab.wait(20)
+    lab.wait(60)
     (answer,) = lab.answers
     assert answer.temperature == 16 and not answer.mixed
 
@@ -372,7 +372,7 @@ def test_letting_go_again_before_the_answer_starts_it_anew():
     for temperature in (8.0, 10.0, 20.0):
         lab._inputs["temperature"].value = temperature
         assert until(lambda t=temperature: lab.students is not None and lab.students.knobs["temperature"][-1] == t)
-    assert until(lambda: lab.state == "done" and not ours(), 30)
+    assert until(lambda: lab.state == "done" and not ours())
     (answer,) = lab.answers
     assert answer.temperature == 20 and not answer.mixed
 
@@ -413,7 +413,7 @@ def test_nothing_starts_by_itself_in_a_pause(lab):
     assert until(lambda: not [thread for thread in ours() if thread.name == "kdutils-released"])
     assert lab.state == "paused" and len(y(lab, "hard mean")) == 1
     lab.train()
-    lab.wait(20)
+    lab.wait(60)
     assert lab.answers[-1].transfer == 100 and lab.answers[-1].mixed       # the students of before
 
 
@@ -429,7 +429,7 @@ def test_a_second_train_is_a_sentence_and_run_is_refused(endless):
     assert endless.stop() and endless.state == "stopped"
     assert endless.answers == [] and endless.status.startswith("Stopped at step")
     n = len(y(endless, "hard mean"))
-    assert n > 0 and not ours() and n == len(y(endless, "hard mean"))
+    assert n > 0 and until(lambda: not ours()) and n == len(y(endless, "hard mean"))
     assert "distilled students" in endless.reading()
 
 
@@ -447,10 +447,9 @@ def test_a_pause_freezes(endless):
 
 
 def test_answer_goes_to_the_end_at_full_speed(lab):
-    lab.full_speed, lab.pace = False, 0.5       # a minute
-    start = time.monotonic()
+    lab.full_speed, lab.pace = False, 0.01      # the better part of an hour
     lab.answer()
-    assert lab.wait(20) and lab.state == "done" and time.monotonic() - start < 10
+    assert lab.wait(60) and lab.state == "done"
     assert len(lab.answers) == 1 and not lab.full_speed
 
 
