@@ -91,14 +91,15 @@ def run(params: SubclassImages, report: Callable[[str], None] = lambda line: Non
     classes: hungarian, purity, nmi, ari (times 100) and used.
 
     A "classes" teacher says what its two or twenty classes are, nothing else. `keep` is called with the results so far
-    after every seed; an interrupt keeps the seeds that are finished.
+    after every network; an interrupt keeps the networks that are finished.
     """
     start = time.perf_counter()
     bench = opened(params)
 
     def groups() -> Iterator[list[dict]]:
         for seed in range(params.seed, params.seed + params.seeds):
-            yield list(_seed_rows(bench, seed, params, report))
+            for row in _seed_rows(bench, seed, params, report):
+                yield [row]
 
     return tabled(groups(), params, start, report, keep)
 
@@ -114,24 +115,30 @@ def opened(params: SubclassImages) -> Bench:
 
 
 def _seed_rows(bench: Bench, seed: int, params: SubclassImages, report) -> Iterator[dict]:
-    """Each teacher and at once its student, so that one teacher at a time is in memory."""
+    """The student on hard labels, then each teacher and its student."""
     classes = bench.data.n_classes
     heads = {"classes": (1,) * classes, "no auxiliary loss": (params.subclasses,) * classes,
              "subclass": (params.subclasses,) * classes, "oracle": bench.inside}
     yield _trained(bench, "student", "hard labels", heads["classes"], seed, None, subclass_teacher(heads["classes"]),
                    Knobs(beta=0.0), params, report)[1]
     for method, sizes in heads.items():
-        oracle = method == "oracle"
-        objective = hard_labels if oracle else subclass_teacher(sizes)
-        knobs = Knobs(beta=params.beta if method == "subclass" else 0.0, t_aux=params.t_aux)
-        network, row = _trained(bench, "teacher", method, sizes, seed, None, objective, knobs, params, report,
-                                bench.truth[bench.train] if oracle else None)
-        yield row
-        teacher = affordable(Teacher(network, bench.pictures.normalisation, bench.switches, row["accuracy"]),
-                             bench.pictures, sum(sizes), "float16", report)
-        knobs = Knobs(alpha=params.alpha, temperature=params.temperature)
-        yield _trained(bench, "student", method, sizes, seed, teacher, subclass_distillation(sizes), knobs, params,
-                       report)[1]
+        yield from _taught_rows(bench, method, sizes, seed, params, report)
+
+
+def _taught_rows(bench: Bench, method: str, sizes: tuple[int, ...], seed: int, params: SubclassImages, report
+                 ) -> Iterator[dict]:
+    """A teacher and at once its student; then both, and the teacher's answers, leave memory."""
+    oracle = method == "oracle"
+    objective = hard_labels if oracle else subclass_teacher(sizes)
+    knobs = Knobs(beta=params.beta if method == "subclass" else 0.0, t_aux=params.t_aux)
+    network, row = _trained(bench, "teacher", method, sizes, seed, None, objective, knobs, params, report,
+                            bench.truth[bench.train] if oracle else None)
+    yield row
+    teacher = affordable(Teacher(network, bench.pictures.normalisation, bench.switches, row["accuracy"]),
+                         bench.pictures, sum(sizes), "float16", report)
+    knobs = Knobs(alpha=params.alpha, temperature=params.temperature)
+    yield _trained(bench, "student", method, sizes, seed, teacher, subclass_distillation(sizes), knobs, params,
+                   report)[1]
 
 
 def _trained(bench: Bench, role: str, method: str, sizes: tuple[int, ...], seed: int, teacher, objective, knobs: Knobs,
