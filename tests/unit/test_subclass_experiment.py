@@ -11,7 +11,7 @@ from sklearn.metrics import normalized_mutual_info_score, roc_auc_score
 
 from kdutils import claims, plots
 from kdutils.claims import MISSING, NOISY, NOT_SEEN, OPPOSITE, SEEN
-from kdutils.datasets import clicks, grouped
+from kdutils.datasets import bayes_log_loss, clicks, grouped, load, superclasses
 from kdutils.experiments import subclass_distillation
 from kdutils.experiments.common import Lab
 from kdutils.experiments.subclass_clicks import click_lab, steps_to_level
@@ -115,6 +115,15 @@ def test_k_means_divides_each_class_by_its_own_pixels(lab):
         nearest = torch.cdist(x[test], centres).argmin(-1)
         assert (nearest == found[seed, test]).float().mean() > 0.97, "up to k-means' own tolerance"
         assert ((found[seed, test] >= 3).long() != labels[test]).any(), "a test image's class is not given away"
+
+
+def test_k_means_never_sees_a_test_image(lab):
+    """Catches centres of all images of a class."""
+    images = lab.data.images.clone()
+    images[lab.test[0]] = images[lab.test[0]].flip(-1)
+    other = replace(lab, data=replace(lab.data, images=images), seeds=lab.seeds[:1], pool=lab.pool[:1])
+    assert torch.equal(clusters(other, other.pool, (3, 4))[0, lab.pool[0]],
+                       clusters(lab, lab.pool, (3, 4))[0, lab.pool[0]])
 
 
 def test_features_are_standardised_on_what_the_teacher_saw(lab, told):
@@ -256,18 +265,27 @@ def test_a_student_hears_the_teacher_of_its_own_world():
                                shared[0, 0, lab.own[1]], atol=1e-4, rtol=1e-4)
 
 
-def test_students_of_clicks_see_as_many_clicks_as_there_are(monkeypatch):
+def test_students_of_clicks_see_as_many_clicks_as_there_are_and_no_test_row(monkeypatch):
     """A class-balanced transfer set would change the click rate, and with it every log-loss."""
     rates = []
     real = subclass_distillation.race
 
     def watched(lab, told, arms, train, *rest):
         rates.append(float(lab.data.labels[train].float().mean()))
+        for index, pool in zip(train, lab.pool, strict=True):
+            assert torch.isin(index, pool).all()
         return real(lab, told, arms, train, *rest)
 
     monkeypatch.setattr(subclass_distillation, "race", watched)
     list(subclass_distillation._click_rows(subclass_distillation.opened(SMALL)[1], SMALL))
     assert rates and max(rates) < 0.25
+
+
+def test_the_bayes_log_loss_is_that_of_the_rows_the_students_are_measured_on(small):
+    rows = small[0].where(part="click teachers", method="Bayes").set_index("seed")["log_loss"]
+    logs = subclass_distillation.opened(SMALL)[1]
+    for seed, test in zip(logs.seeds, logs.test, strict=True):
+        assert rows[seed] == pytest.approx(bayes_log_loss(logs.data.rows(test)), abs=1e-6)
 
 
 def test_log_loss_and_auc_of_students_agree_with_numpy_and_scikit_learn():
@@ -288,9 +306,9 @@ def test_steps_to_a_level():
                 for seed, row in enumerate(losses) for i, loss in enumerate(row)]
 
     results = Results(pd.DataFrame(curve("hard", [[0.5, 0.3, 0.4], [0.5, 0.4, 0.35]])
-                                   + curve("soft", [[0.3, 0.2, 0.1], [0.6, 0.5, 0.4]])).sample(frac=1, random_state=0))
+                                   + curve("soft", [[0.4, 0.3, 0.2], [0.6, 0.5, 0.4]])).sample(frac=1, random_state=0))
     found = steps_to_level(results, {"method": "soft"}, {"method": "hard"})
-    assert found.tolist() == [20, 80], "the best of hard labels, not its last; never there counts one interval more"
+    assert found.tolist() == [40, 80], "the best of hard labels, not its last; never there counts one interval more"
     assert steps_to_level(results, {"method": "hard"}, {"method": "hard"}).tolist() == [40, 60]
     with pytest.raises(ValueError, match="not measured"):
         steps_to_level(results, {"method": "other"}, {"method": "hard"})
@@ -325,12 +343,26 @@ def test_what_is_measured_of_a_teacher_agrees_with_a_count_by_hand(small, lab):
         assert row["used"] == sum(int((found == k).sum()) >= 5.97 for k in range(10))
 
 
+def test_teachers_are_measured_on_test_images_only(lab):
+    """Catches subclasses that are counted over the training images, or over all."""
+    logits = torch.zeros(2, len(lab.data), 10)
+    logits[..., 0] = 1
+    for i, test in enumerate(lab.test):
+        logits[i, test] = torch.nn.functional.one_hot(lab.data.hidden[test], 10).float()
+    for row in subclass_distillation._discovered(lab, logits, (5, 5), method="made up"):
+        assert [row[name] for name in ("used", "hungarian", "purity", "nmi", "ari", "accuracy")] == pytest.approx(
+            [10, 100, 100, 100, 100, 100])
+
+
 def test_the_oracle_finds_the_digits_and_two_outputs_find_two_classes():
+    """Of even and odd digits, whose subclasses do not stand in the order of the digits."""
     enough = replace(SMALL, seeds=1, teacher_steps=150)
-    lab = Lab.of(grouped("digits-2x5"), 1, 3)
+    data = superclasses(load("digits"), {"even": range(0, 10, 2), "odd": range(1, 10, 2)})
+    lab = Lab.of(data, 1, 3)
     told = teachers(lab, enough)
     rows = pd.DataFrame(subclass_distillation._reference_rows(lab, told)).set_index("method")
     assert rows.hungarian["oracle"] > 85 and rows.used["oracle"] == 10
+    assert rows.accuracy["oracle"] > 85, "its outputs are blocked by class"
     assert rows.hungarian["two-class"] < 25 and rows.used["two-class"] == 2
 
 
