@@ -160,6 +160,29 @@ def test_recorded_steps_equal_the_plain_ones(compiled, kept, monkeypatch):
     alike(quick, plain, "cuda")
 
 
+@pytest.mark.parametrize("augmentation", [{}, {"mixup": 0.5, "cutout": 3}, {"cutmix": 1.0}], ids=str)
+def test_the_usual_switches_go_through_all_that_a_training_meets(augmentation, device):
+    """Kept answers or mixed images, a schedule that falls, a consumer that evaluates, a knob that is turned: a
+    recording that did not see one of them would leave the plain path."""
+    pictures, data, found = made_pictures(device, **augmentation), made_data(device), []
+    for switches in (PLAIN, fast(device)):
+        teacher = made_teacher(pictures, switches)
+        if not augmentation:
+            teacher = affordable(teacher, pictures, CLASSES)
+        knobs, student = Knobs(temperature=4.0, alpha=0.9), image_network("resnet8", CLASSES, seed=3)
+        recipe = ImageRecipe(steps=40, batch=20, lr=0.01, schedule="one-cycle")
+        losses = []
+        for snapshot in image_steps(student, ImageTask(pictures, 3, teacher), distillation, knobs, recipe, switches, 4):
+            losses.append(snapshot.loss.cpu())
+            z = image_logits(student, data, torch.arange(N, device=device), pictures.normalisation, switches)
+            if snapshot.step == 20:
+                knobs.set(alpha=0.3)
+        found.append((torch.cat(losses[1:]), z.cpu()))
+    (plain, exact), (quick, near) = found
+    assert (quick - plain).abs().max() < 0.02 * plain.max() and plain[5] > 2 * plain[4], "measured: 0.003"
+    assert (near - exact).norm() < 0.25 * exact.norm(), "measured: 0.08"
+
+
 def test_what_is_recorded_sees_each_batch_each_rate_and_each_knob(monkeypatch):
     """The bookkeeping around a recording, without a GPU: a row not copied, a rate or a knob frozen at first sight."""
     pictures, recordings = made_pictures(), []
