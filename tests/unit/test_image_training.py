@@ -170,16 +170,16 @@ def test_the_usual_switches_go_through_all_that_a_training_meets(augmentation, d
         if not augmentation:
             teacher = affordable(teacher, pictures, CLASSES)
         knobs, student = Knobs(temperature=4.0, alpha=0.9), image_network("resnet8", CLASSES, seed=3)
-        recipe = ImageRecipe(steps=40, batch=20, lr=0.01, schedule="one-cycle")
+        recipe = ImageRecipe(steps=24, batch=20, lr=0.01, schedule="one-cycle")
         losses = []
         for snapshot in image_steps(student, ImageTask(pictures, 3, teacher), distillation, knobs, recipe, switches, 4):
             losses.append(snapshot.loss.cpu())
             z = image_logits(student, data, torch.arange(N, device=device), pictures.normalisation, switches)
-            if snapshot.step == 20:
+            if snapshot.step == 12:
                 knobs.set(alpha=0.3)
         found.append((torch.cat(losses[1:]), z.cpu()))
     (plain, exact), (quick, near) = found
-    assert (quick - plain).abs().max() < 0.02 * plain.max() and plain[5] > 2 * plain[4], "measured: 0.003"
+    assert (quick - plain).abs().max() < 0.02 * plain.max() and plain[3] > 2 * plain[2], "measured: 0.003"
     assert (near - exact).norm() < 0.25 * exact.norm(), "measured: 0.08"
 
 
