@@ -29,6 +29,12 @@ RANDOM = np.random.default_rng(0)
 
 # Made files -------------------------------------------------------------------------------------------------------
 
+@pytest.fixture(autouse=True)
+def same_content():
+    """The same made files whichever tests run before."""
+    RANDOM.bit_generator.state = np.random.default_rng(0).bit_generator.state
+
+
 @pytest.fixture
 def publish(tmp_path, monkeypatch):
     """Write files of a layout into KDUTILS_DATA and make theirs the published sizes and checksums."""
@@ -535,7 +541,8 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf():
+def shelf(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     shelf = Shelf()
     yield shelf
     shelf.server.shutdown()
