@@ -7,12 +7,13 @@ from contextlib import contextmanager
 
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from kdutils.errors import ParameterError
 
 # The same examples every time and no deadline: a busy machine must not fail a test.
-settings.register_profile("course", derandomize=True, deadline=None, max_examples=60)
+settings.register_profile("course", derandomize=True, deadline=None, max_examples=60,
+                          suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("course")
 
 
