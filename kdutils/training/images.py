@@ -109,6 +109,9 @@ class ImageTask:
         if isinstance(self.teacher, TeacherViews) and not how.finite:
             raise ParameterError("the teacher must be online with cutout, mixup or cutmix, which make a new picture "
                                  f"each time; got kept answers with {how}.")
+        if isinstance(self.teacher, TeacherViews) and self.teacher.pictures.fingerprint != self.pictures.fingerprint:
+            raise ParameterError("kept answers must be to the pictures that are trained on, "
+                                 f"{self.pictures.fingerprint}; got answers to {self.teacher.pictures.fingerprint}.")
         object.__setattr__(self, "augmentation", how)
 
 

@@ -642,6 +642,9 @@ def test_wrong_arguments_are_refused_before_any_work(refuses):
     with refuses("online", "mixup"):
         views = TeacherViews(made_teacher(pictures), pictures)
         ImageTask(pictures, teacher=views, augmentation=Augmentation(pad=1, mixup=0.2))
+    others = Pictures.of(made_data(), torch.arange(N).flip(0), Augmentation(pad=1))
+    with refuses("kept answers", pictures.fingerprint, others.fingerprint):  # each would be to another image
+        ImageTask(pictures, teacher=TeacherViews(made_teacher(others), others))
     with refuses("finitely many", "cutout=3"):
         TeacherViews(made_teacher(pictures), made_pictures(cutout=3))
     with refuses("kept_as", "bfloat16"):
