@@ -45,35 +45,32 @@ def _read(name: str, classes: tuple[str, ...], paths: Sequence[Path]) -> Dataset
                    test=torch.arange(len(train), len(train) + len(test)))
 
 
-def _layouts(name: str, classes: tuple[str, ...], folder: str, unpacked: dict[str, str],
-             packed: dict[str, tuple[int, str]]) -> tuple[Layout, Layout]:
-    sizes = (47_040_016, 60_008, 7_840_016, 10_008)
+def _layouts(name: str, classes: tuple[str, ...], folder: str, unpacked: Sequence[str],
+             packed: Sequence[tuple[int, str]]) -> tuple[Layout, Layout]:
+    """Unpacked and packed: checksums, and sizes where they do not follow from the format, in the order of PARTS."""
     read = partial(_read, name, classes)
-    return (Layout("unpacked", tuple(File(f"{folder}/raw/{file}", size, md5)
-                                     for (file, md5), size in zip(unpacked.items(), sizes, strict=True)), read),
-            Layout("packed", tuple(File(f"{folder}/raw/{file}.gz", *known) for file, known in packed.items()), read))
+    return (Layout("unpacked", tuple(File(f"{folder}/raw/{part}", size, md5)
+                                     for (part, size), md5 in zip(PARTS.items(), unpacked, strict=True)), read),
+            Layout("packed", tuple(File(f"{folder}/raw/{part}.gz", *known)
+                                   for part, known in zip(PARTS, packed, strict=True)), read))
 
+
+# The four files of a set, and the bytes of each.
+PARTS = {"train-images-idx3-ubyte": 47_040_016, "train-labels-idx1-ubyte": 60_008,
+         "t10k-images-idx3-ubyte": 7_840_016, "t10k-labels-idx1-ubyte": 10_008}
 
 # MD5 of the packed files as published by torchvision (and, for Fashion-MNIST, by its owners).
-MNIST = _layouts("mnist", DIGITS, "MNIST", {
-    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
-}, {
-    "train-images-idx3-ubyte": (9_912_422, "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
-    "train-labels-idx1-ubyte": (28_881, "d53e105ee54ea40749a09fcbcd1e9432"),
-    "t10k-images-idx3-ubyte": (1_648_877, "9fb629c4189551a2d022fa330f9573f3"),
-    "t10k-labels-idx1-ubyte": (4_542, "ec29112dd5afa0611ce80d1b7f02629c"),
-})
-FASHION = _layouts("fashion-mnist", GARMENTS, "FashionMNIST", {
-    "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
-    "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
-    "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
-    "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
-}, {
-    "train-images-idx3-ubyte": (26_421_880, "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
-    "train-labels-idx1-ubyte": (29_515, "25c81989df183df01b3e8a0aad5dffbe"),
-    "t10k-images-idx3-ubyte": (4_422_102, "bef4ecab320f06d8554ea6380940ec79"),
-    "t10k-labels-idx1-ubyte": (5_148, "bb300cfdad3c16e7a12a480ee83cd310"),
-})
+MNIST = _layouts("mnist", DIGITS, "MNIST", (
+    "6bbc9ace898e44ae57da46a324031adb", "a25bea736e30d166cdddb491f175f624",
+    "2646ac647ad5339dbf082846283269ea", "27ae3e4e09519cfbb04c329615203637",
+), (
+    (9_912_422, "f68b3c2dcbeaaa9fbdd348bbdeb94873"), (28_881, "d53e105ee54ea40749a09fcbcd1e9432"),
+    (1_648_877, "9fb629c4189551a2d022fa330f9573f3"), (4_542, "ec29112dd5afa0611ce80d1b7f02629c"),
+))
+FASHION = _layouts("fashion-mnist", GARMENTS, "FashionMNIST", (
+    "f4a8712d7a061bf5bd6d2ca38dc4d50a", "9018921c3c673c538a1fc5bad174d6f9",
+    "8181f5470baa50b63fa0f6fddb340f0a", "15d484375f8d13e6eb1aabb0c3f46965",
+), (
+    (26_421_880, "8d4fb7e6c68d591d4c3dfef9ec88bf0d"), (29_515, "25c81989df183df01b3e8a0aad5dffbe"),
+    (4_422_102, "bef4ecab320f06d8554ea6380940ec79"), (5_148, "bb300cfdad3c16e7a12a480ee83cd310"),
+))

@@ -19,8 +19,8 @@ import torch
 from scipy.io import savemat
 
 from kdutils import datasets
-from kdutils.datasets import CARDS, cifar, files, load, split
-from kdutils.datasets.fetch import Download
+from kdutils.datasets import CARDS, cifar, files, idx, load, split
+from kdutils.datasets.fetch import Download, unpack
 from kdutils.datasets.files import File
 
 TO_FETCH = [name for name, card in CARDS.items() if card.downloads]
@@ -126,6 +126,21 @@ def test_files_in_mnists_layout(publish, name, packed, device):
     assert split(data, 0).test.tolist() == data.test.tolist()
     assert sorted(split(data, 0).pool.tolist()) == list(range(30))
     assert "Sandal" in data.classes or data.classes[0].startswith("0")
+
+
+@pytest.mark.parametrize("name", ["part", "part.gz"])
+def test_a_file_of_another_shape_is_refused_whatever_its_checksum(name, tmp_path, refuses):
+    """Catches half a file that is taken for a whole one where its owners have published it so."""
+    whole = idx_file(RANDOM.integers(0, 256, (5, 28, 28), np.uint8))
+    pack = gzip.compress if name.endswith("gz") else bytes
+    for content, words in [(pack(whole)[:-30], ("cut short",)), (pack(whole[:-1]), ("cut short", "3,919", "3,920")),
+                           (pack(whole[:10]), ("cut short",)), (b"", ("cut short",)),
+                           (pack(whole[:3] + b"\x01" + whole[4:]), ("3 dimensions",))]:
+        (tmp_path / name).write_bytes(content)
+        with refuses(str(tmp_path / name), *words):
+            idx.read_idx(tmp_path / name, 3)
+    (tmp_path / name).write_bytes(pack(whole))
+    assert idx.read_idx(tmp_path / name, 3).shape == (5, 28, 28)
 
 
 def test_names_and_checksums_are_torchvisions():
@@ -653,6 +668,22 @@ def test_packed_files_are_fetched_and_unpacked_one_by_one(shelf, publish, tmp_pa
         Download(file, (shelf.url + Path(file.path).name,)) for file in files_)))
     datasets.get("mnist")
     assert len(load("mnist")) == 40 and len(shelf.asked) == 4 and not list(tmp_path.rglob("*.gz"))
+
+
+def test_an_archive_that_holds_something_else_is_refused(tmp_path, refuses):
+    """Catches members that are believed because the archive's own checksum was right, and half an archive."""
+    wanted = File("set/part", 5, hashlib.md5(b"whole").hexdigest())
+    for content, words in [(gzip.compress(b"wrong"), ("does not hold", "MD5")),
+                           (gzip.compress(b"who"), ("does not hold", "cut short")),
+                           (gzip.compress(b"whole")[:-6], ("cannot be unpacked",)),
+                           (b"not packed", ("cannot be unpacked",))]:
+        (tmp_path / "part.gz").write_bytes(content)
+        with refuses("part.gz", "delete it", *words):
+            unpack(tmp_path / "part.gz", [wanted], tmp_path)
+        assert not (tmp_path / "set" / "part").exists()
+    (tmp_path / "part.gz").write_bytes(gzip.compress(b"whole"))
+    unpack(tmp_path / "part.gz", [wanted], tmp_path)
+    assert (tmp_path / "set" / "part").read_bytes() == b"whole"
 
 
 def test_a_server_that_is_not_there_is_one_sentence(offered, shelf, refuses):
