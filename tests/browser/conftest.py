@@ -25,6 +25,8 @@ pytest.importorskip("jupyterlab", reason="JupyterLab is not installed: pip insta
 sync_api = pytest.importorskip("playwright.sync_api",
                                reason="Playwright is not installed: pip install 'kdutils[test]'.")
 
+sync_api.expect.set_options(timeout=30_000)     # Playwright waits for 5 s, too short for a busy machine
+
 ROOT = Path(__file__).parents[2]
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
              "--disable-component-update", "--disable-sync"]

@@ -88,7 +88,7 @@ def last(panel) -> str:
     return panel.locator(".kd-plot").get_attribute("data-last")
 
 
-def wait_for(condition, timeout=20.0, what=lambda: "it"):
+def wait_for(condition, timeout=60.0, what=lambda: "it"):
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         if value := condition():
@@ -183,11 +183,15 @@ def a_slider_by_keyboard_moves_the_figure(panel) -> str:
 def train_then_stop(panel) -> tuple[int, str]:
     """How many points the curve has when it has stopped, and what the status says."""
     status = panel.get_by_role("status")
-    panel.get_by_role("button", name="Train", exact=True).click()
-    wait_for(lambda: 3 < points(panel)[HARD_MEAN] < 50, what=lambda: "a curve that grows")
-    panel.get_by_role("button", name="Stop", exact=True).click()
-    expect(status).to_have_text(re.compile(r"Stopped at step \d+ of 300"))
-    said = status.text_content()
+    for _ in range(3):      # a run takes five seconds: a busy machine may come too late to stop it
+        panel.get_by_role("button", name="Train", exact=True).click()
+        wait_for(lambda: 3 < points(panel)[HARD_MEAN] < 60, what=lambda: "a curve that grows")
+        panel.get_by_role("button", name="Stop", exact=True).click()
+        expect(status).to_have_text(re.compile(r"(Stopped at step \d+ of 300|Done: 300 steps)"))
+        said = status.text_content()
+        if said.startswith("Stopped"):
+            break
+    assert said.startswith("Stopped"), said
     step = int(re.search(r"step (\d+)", said)[1])
     wait_for(lambda: points(panel)[HARD_MEAN] == step // 5 + 1, what=lambda: "the last frame")
     expect(panel.locator(".kd-reading")).to_have_text(re.compile("distilled students .+ hard-label students"))
@@ -263,5 +267,11 @@ def grow_then_stop(panel) -> list[int]:
     wait_for(lambda: sum(points(panel)) > before, what=lambda: "a figure that grows")
     panel.get_by_role("button", name="Stop", exact=True).click()
     expect(panel.get_by_role("status")).to_have_text(re.compile(r"(Stopped|Done)"))
-    panel.page.wait_for_timeout(700)  # the last frame was on its way
-    return points(panel)
+    return wait_for(lambda: settled(panel), what=lambda: "the last frame")
+
+
+def settled(panel) -> list[int]:
+    """Points per trace if none came for a while, else nothing."""
+    before = points(panel)
+    panel.page.wait_for_timeout(1000)
+    return before if points(panel) == before else []

@@ -1,5 +1,6 @@
 """What the tests of the notebooks share: every stored notebook, and its executed page, run once per setting."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -21,12 +22,23 @@ def pytest_generate_tests(metafunc):
 
 
 @pytest.fixture(scope="session")
-def execute(tmp_path_factory) -> Callable[..., runner.Report]:
+def worked() -> dict[Path, float]:
+    """Seconds that a processor worked for each executed page: with them a busy machine is not taken for a slow page."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def execute(tmp_path_factory, worked) -> Callable[..., runner.Report]:
     """execute(path, solved=False, **parameters): the report of a headless run, the same one if asked again.
 
     solved: every exercise's stub is replaced by the solution that the notebook gives.
     """
     done = {}
+
+    def of_children() -> float:
+        """Processor seconds of the kernels that have ended; Windows does not say and counts none."""
+        times = os.times()
+        return times.children_user + times.children_system
 
     def run(path: Path, solved: bool = False, **parameters) -> runner.Report:
         key = (path, solved, repr(sorted(parameters.items())))
@@ -35,7 +47,9 @@ def execute(tmp_path_factory) -> Callable[..., runner.Report]:
             source = folder / path.name
             notebook = nbformat.read(path, as_version=4)
             nbformat.write(with_solutions(notebook) if solved else notebook, source)
+            before = of_children()
             done[key] = runner.run(source, parameters, folder / "out", progress=False, cell_timeout=180)
+            worked[done[key].executed] = of_children() - before
         return done[key]
 
     return run

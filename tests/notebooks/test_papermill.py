@@ -5,7 +5,7 @@ import pytest
 
 from kdutils.course.scan import MAX_BYTES
 
-SECONDS = 60  # wall time on two cores
+SECONDS = 60  # on two cores that have nothing else to do
 
 # The second set of parameters: every one unlike the stored ones. A notebook that is not named gets another seed.
 UNLIKE = {
@@ -25,10 +25,12 @@ def report(request, notebook, execute):
     return execute(notebook, solved=True, profile="smoke", **UNLIKE.get(notebook.stem, {"seed": 11}))
 
 
-def test_the_page_is_complete_small_and_quick(report):
+def test_the_page_is_complete_small_and_quick(report, worked):
     assert report.ok, "\n".join(report.failures)
     assert report.bytes <= MAX_BYTES
-    assert report.seconds <= SECONDS, f"{report.seconds:.0f} s; the slowest cells:\n{slowest(report.executed)}"
+    # What a page works is its own; what it waits may be the machine's.
+    took = f"{report.seconds:.0f} s, {worked[report.executed]:.0f} of work; the slowest:\n{slowest(report.executed)}"
+    assert worked[report.executed] <= SECONDS and report.seconds <= 4 * SECONDS, took
     assert report.html.stat().st_size > 10_000
 
 
