@@ -1,5 +1,6 @@
 """The figures of notebook 03."""
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -92,8 +93,8 @@ def subclasses_used(results: Results) -> Plot:
     plain = results.mean("used", part="discovery", method="no auxiliary loss")
     have = classes * int(results.params.get("subclasses", 5))
     return Plot(figure, "Subclasses that are largest for at least 1% of the test images, and agreement with the hidden "
-                        f"classes, at beta = {chosen['beta']:g} and T_aux = {chosen['t_aux']:g}. {'; '.join(words)}. "
-                        f"Without the auxiliary loss {plain.mean:.1f} of {have} are used. "
+                        f"classes, teachers at beta = {chosen['beta']:g} and T_aux = {chosen['t_aux']:g}: "
+                        f"{'; '.join(words)}. Without the auxiliary loss {plain.mean:.1f} of {have} are used. "
                         f"Intervals: 95% over {plain.n} seeds.")
 
 
@@ -139,6 +140,9 @@ def controls(results: Results, transfer: int | None = None, minus: str = "two-cl
         figure.add_scatter(x=[e.mean], y=[arm], mode="markers", showlegend=False, name=arm,
                            marker={"color": colour, "size": 9, "symbol": MARKERS[_look(arm)]},
                            hovertemplate="%{x:+.2f}<extra>" + arm + "</extra>")
+    ends = [0.0, *(end for e in effects.values() for end in (e.low, e.mean, e.high) if not math.isnan(end))]
+    room = 0.05 * (max(ends) - min(ends)) or 1.0        # plotly leaves none beside lines
+    figure.update_xaxes(range=[min(ends) - room, max(ends) + room])
     figure.add_vline(x=0, line={"color": COLOURS["other"], "dash": "dot", "width": 1.5})
     base = results.mean("accuracy", **same, method=minus)
     said = "; ".join(f"{arm} {effects[arm].mean:+.1f}" for arm in reversed(ranked))

@@ -140,6 +140,8 @@ def test_controls_are_paired_differences_from_the_best_down(results):
         mean, low, high = by_hand(difference)
         (bar,) = [trace for trace in figure.figure.data if trace.mode == "lines" and trace.y[0] == arm]
         np.testing.assert_allclose([markers[arm].x[0], *bar.x], [mean, low, high])
+    low, high = figure.figure.layout.xaxis.range
+    assert all(low < end < high for trace in figure.figure.data for end in trace.x), "an interval that is cut"
     said = re.findall(r"([a-z,\- ]+) ([+-][\d.]+)[;.]", figure.reading.split("points: ")[1])
     assert [float(value) for _, value in said] == sorted((float(value) for _, value in said), reverse=True)
     assert plots.controls(results).reading == figure.reading
