@@ -133,15 +133,14 @@ def _known_parameters(path: Path, source: NotebookNode, parameters: Mapping[str,
 
 
 def _page(executed: NotebookNode, title: str) -> str:
-    """The static page. What JupyterLab shows folded (the answer of a prediction, a list of records) is left out of it;
-    nbconvert knows tags for that, and not JupyterLab's marks."""
+    """The static page. Code that JupyterLab folds, which holds the answer of a prediction, is left out of it: nbconvert
+    knows a tag for that, and not JupyterLab's mark."""
     shown = copy.deepcopy(executed)
     for cell in shown.cells:
-        folded = [name for name in ("source_hidden", "outputs_hidden") if cell.metadata.get("jupyter", {}).get(name)]
-        cell.metadata["tags"] = cell.metadata.get("tags", []) + folded
+        if cell.metadata.get("jupyter", {}).get("source_hidden"):
+            cell.metadata["tags"] = [*cell.metadata.get("tags", []), "folded"]
     exporter = HTMLExporter(require_js_url="", jquery_url="")  # nothing on a static page needs them
-    leave_out = TagRemovePreprocessor(remove_input_tags={"source_hidden"}, remove_all_outputs_tags={"outputs_hidden"})
-    exporter.register_preprocessor(leave_out, enabled=True)
+    exporter.register_preprocessor(TagRemovePreprocessor(remove_input_tags={"folded"}), enabled=True)
     html, _ = exporter.from_notebook_node(shown, {"metadata": {"name": title}})
     return html
 

@@ -61,16 +61,17 @@ def setup(profile: str = "lecture", seed: int = 0, device: str = "auto", threads
     return session
 
 
-def record(name: str, value: Any) -> None:
+def record(name: str, value: Any, quiet: bool = False) -> None:
     """Show one number of this page, and keep it in the executed notebook where the tests read it.
 
     value: a finite number, a truth value, a text, None, or a list of these; numpy and torch scalars are fine.
+    quiet: keep it and show nothing, where a table or a figure shows it already.
     """
     if not isinstance(name, str) or not name.strip():
         raise ParameterError(f"the name of a record must be a word, got {name!r}.")
     value = _plain(name, value)
-    text = f"{name} = {_shown(value)}"
-    _display({RECORD: {"name": name, "value": value}, "text/plain": text})
+    shown = {} if quiet else {"text/plain": f"{name} = {_shown(value)}"}
+    _display({RECORD: {"name": name, "value": value}} | shown)
 
 
 def finish() -> None:
@@ -149,5 +150,5 @@ def _display(bundle: dict[str, Any]) -> None:
     ipython = sys.modules.get("IPython")  # a kernel has loaded it; a plain script prints instead
     if ipython and ipython.get_ipython():
         ipython.display.display(bundle, raw=True)
-    else:
+    elif "text/plain" in bundle:
         print(bundle["text/plain"])

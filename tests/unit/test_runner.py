@@ -68,17 +68,16 @@ def test_a_good_notebook_is_saved_without_widget_state_and_with_its_page(tmp_pat
 
 
 def test_the_page_leaves_out_what_a_notebook_folds(tmp_path):
-    """Catches a page that prints the answer of a prediction above its question; the executed notebook keeps all."""
-    path = write(tmp_path / "tiny.ipynb", "print('seen ' + 'twice')  # the answer", "print('long ' + 'list')  # tests")
+    """Catches a page that prints the answer of a prediction above its question."""
+    path = write(tmp_path / "tiny.ipynb", "print('seen ' + 'twice')  # the answer", "record('kept', 5, quiet=True)")
     notebook = nbformat.read(path, as_version=4)
     notebook.cells[3].metadata["jupyter"] = {"source_hidden": True}
-    notebook.cells[4].metadata["jupyter"] = {"outputs_hidden": True}
     nbformat.write(notebook, path)
     report = run(path)
     page, stored = report.html.read_text(), nbformat.read(report.executed, as_version=4)
     assert "seen twice" in page and "# the answer" not in page
-    assert "# tests" in page and "long list" not in page
-    assert stored.cells[4].outputs and not any("hidden" in tag for cell in stored.cells for tag in cell.metadata.tags)
+    assert report.records["kept"] == 5 and "kept = 5" not in page
+    assert not any("folded" in cell.metadata.get("tags", []) for cell in stored.cells)
 
 
 HIDDEN = [  # a cell, and the sentence that must name it

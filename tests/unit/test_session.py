@@ -84,6 +84,7 @@ def test_cuda_without_a_gpu_is_one_sentence(monkeypatch):
 ])
 def test_record_prints_one_line(capsys, value, line):
     record("x", value)
+    record("y", value, quiet=True)
     assert capsys.readouterr().out == line + "\n"
 
 
