@@ -165,7 +165,8 @@ def test_the_usual_switches_go_through_all_that_a_training_meets(augmentation, d
     """Kept answers or mixed images, a schedule that falls, a consumer that evaluates, a knob that is turned: a
     recording that did not see one of them would leave the plain path."""
     pictures, data, found = made_pictures(device, **augmentation), made_data(device), []
-    for switches in (PLAIN, fast(device)):
+    compiled = device == "cuda" and not augmentation  # takes most of the time, and once is enough
+    for switches in (PLAIN, fast(device, compiled)):
         teacher = made_teacher(pictures, switches)
         if not augmentation:
             teacher = affordable(teacher, pictures, CLASSES)
