@@ -27,6 +27,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from kdutils.cache import write_whole
 from kdutils.course.scan import records, scan, strip, too_large
+from kdutils.course.session import RECORD
 from kdutils.errors import ParameterError
 
 # What the kernel inherits: blocking cells, static figures, and no threads but those a notebook asks for.
@@ -139,6 +140,8 @@ def _page(executed: NotebookNode, title: str) -> str:
     for cell in shown.cells:
         if cell.metadata.get("jupyter", {}).get("source_hidden"):
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), "folded"]
+        if "outputs" in cell:  # a quiet record has nothing for the eye, of which nbconvert would warn
+            cell.outputs = [output for output in cell.outputs if set(output.get("data", {})) != {RECORD}]
     exporter = HTMLExporter(require_js_url="", jquery_url="")  # nothing on a static page needs them
     exporter.register_preprocessor(TagRemovePreprocessor(remove_input_tags={"folded"}), enabled=True)
     html, _ = exporter.from_notebook_node(shown, {"metadata": {"name": title}})
