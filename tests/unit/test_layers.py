@@ -1,6 +1,7 @@
 """The core runs bare: it imports nothing of the notebook's world, starts no thread and wakes no GPU."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -55,7 +56,7 @@ import torch
 threads = threading.active_count()
 from kdutils import cache, claims, datasets, errors, metrics, networks, objectives, results, seeds, training
 from kdutils.experiments import common, dark_knowledge, start_here, subclass_clicks, subclass_distillation
-from kdutils.experiments import image_pairs, subclass_mnist, tolerant_teachers
+from kdutils.experiments import image_pairs, subclass_images, subclass_mnist, tolerant_teachers
 assert threading.active_count() == threads, threading.enumerate()
 assert not torch.cuda.is_initialized()
 assert "torchvision" not in sys.modules, "half a second that only the pictures of CelebA need"
@@ -72,3 +73,27 @@ def test_the_core_runs_without_the_notebooks_world():
     run = subprocess.run([sys.executable, "-W", "error::UserWarning", "-c", script], capture_output=True, text=True,
                          timeout=120)
     assert run.stdout == "bare\n", run.stdout + run.stderr
+
+
+BARE_TESTS = """
+import importlib.util, sys, pytest
+world, found = {world}, importlib.util.find_spec
+
+class Absent:
+    def find_spec(name, path=None, target=None):
+        if name.split(".")[0] in world:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Absent)
+importlib.util.find_spec = lambda name, package=None: None if name.split(".")[0] in world else found(name, package)
+files = ["tests/unit/test_plots.py", "tests/unit/test_subclass_mnist.py"]
+sys.exit(pytest.main(["-q", "-m", "gpu", "--collect-only", "-p", "pytest_timeout", *files]))
+"""
+
+
+def test_tests_of_a_gpu_are_found_without_the_notebooks_world():
+    """`pytest tests/unit -m gpu` on a bare machine: a file that cannot be imported there must not stop the others."""
+    run = subprocess.run([sys.executable, "-c", BARE_TESTS.format(world=sorted(WORLD))], cwd=PACKAGE.parent,
+                         env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, capture_output=True, text=True,
+                         timeout=120)
+    assert run.returncode == 0 and "1/" in run.stdout and "needs the notebook packages" in run.stdout, run.stdout
