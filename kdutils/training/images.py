@@ -314,7 +314,7 @@ class Recorded(Step):
         self.stream, self.replay, self.done, self.row, self.values = torch.cuda.Stream(), None, 0, None, None
 
     def rate(self, lr: float) -> Tensor:
-        self.lr = torch.tensor(lr, device=self.task.pictures.device)
+        self.lr = torch.tensor(float(lr), device=self.task.pictures.device)
         return self.lr
 
     def __call__(self, row: Row, lr: float, values: Mapping) -> None:

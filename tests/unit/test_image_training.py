@@ -213,6 +213,16 @@ def test_what_is_recorded_sees_each_batch_each_rate_and_each_knob(monkeypatch):
     torch.testing.assert_close(found[True], found[False], rtol=0, atol=1e-6)
 
 
+def test_a_recorded_rate_is_no_whole_number(monkeypatch):
+    """lr=1, as a YAML file gives it, must not make 0 of every later rate of the schedule."""
+    monkeypatch.setattr(torch.cuda, "Stream", object)
+    monkeypatch.setattr(images, "aside", lambda stream: nullcontext())
+    task, recipe, student = ImageTask(made_pictures()), ImageRecipe(lr=1, batch=12), image_network("resnet8", CLASSES)
+    step = images.Recorded(student, task, hard_labels, recipe, Switches(fused=True), ("logits",))
+    step(next(prepared(task, recipe, 1)), 0.04, {})
+    assert step.lr.item() == pytest.approx(0.04) and step.optimizer.param_groups[0]["lr"] is step.lr
+
+
 class ReadBack(TorchDispatchMode):
     """Fails at whatever makes the program wait for the device: a value read, a size that depends on values."""
 
