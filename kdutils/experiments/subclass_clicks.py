@@ -17,7 +17,10 @@ from kdutils.results import Results
 
 
 def click_lab(seeds: int = 12, seed: int = 0, rows: int = 8000, held_out: int = 4000, device: str = "cpu") -> Lab:
-    """The logs of one world per seed, one after the other in one table: `rows` to train on, `held_out` to measure."""
+    """The logs of one world per seed, one after the other in one table: `rows` to train on, `held_out` to measure.
+
+    Numbers are scaled alike for all of them (`Table.inputs`): how a world's are scaled depends a little on the others.
+    """
     chosen = tuple(range(seed, seed + whole("seeds", seeds, 1)))
     n = whole("rows", rows, 2) + whole("held out", held_out, 2)
     logs = [clicks(one, n, world=one) for one in chosen]

@@ -34,7 +34,6 @@ import torch
 
 from kdutils import cache, metrics
 from kdutils.errors import ParameterError, one_of, whole
-from kdutils.experiments import common
 from kdutils.results import Results
 
 # A point is given up when it was lost with its worker this often; the last time it ran alone, so it is its own doing.
@@ -258,8 +257,14 @@ def _is_experiment(module: ModuleType) -> bool:
 
 def _source(experiment: str) -> str:
     """12 hex digits over the code that measures, beside that which trains (cache.code_version)."""
-    files = (inspect.getsourcefile(module) for module in (_module(experiment), common, metrics))
-    return hashlib.sha256(b"\0".join(Path(file).read_bytes() for file in files)).hexdigest()[:12]
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in _measures(experiment))).hexdigest()[:12]
+
+
+def _measures(experiment: str) -> list[Path]:
+    """The experiment's own file, all of the course's, which share their parts, and the metrics."""
+    own, ours = (Path(inspect.getsourcefile(module)) for module in (_module(experiment), metrics))
+    course = (file for file in Path(__file__).parent.glob("*.py") if file != Path(__file__))
+    return [own, *sorted(course), ours]
 
 
 # ---- doing it ----------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Sweeps: the table of single runs whoever computes it, and nothing lost or counted twice when workers die."""
 
+import itertools
 import multiprocessing
 import os
 import signal
@@ -10,6 +11,7 @@ from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecu
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -20,7 +22,7 @@ from helpers import until
 
 from kdutils import cli
 from kdutils.experiments import SweepError, common, start_here, sweep
-from kdutils.experiments.sweep import _at_once, _pool, names, one_table, points
+from kdutils.experiments.sweep import _at_once, _measures, _pool, names, one_table, points
 from kdutils.networks import MLP
 from kdutils.results import Results
 from kdutils.training import Recipe
@@ -365,6 +367,16 @@ def test_a_worker_hears_no_interrupt_from_its_first_moment_on(monkeypatch):
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before, "this process hears them as before"
 
 
+def test_the_time_left_is_that_of_the_points_measured_now(made_up, tmp_path, monkeypatch):
+    """Catches points of an earlier call, which took no time in this one, in the estimate."""
+    module, said, clock = sys.modules["kdutils.experiments.sweep"], [], itertools.count(0, 60)
+    sweep(NAME, {"size": SIZES[:1]}, folder=tmp_path / "points", base=made_up)
+    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    sweep(NAME, {"size": SIZES}, folder=tmp_path / "points", report=said.append, base=made_up, workers=1)
+    assert said == ["1 of 4 points were finished before.", "2 of 4 points, 2:00 left", "3 of 4 points, 1:00 left",
+                    "4 of 4 points"]
+
+
 def test_a_damaged_point_and_changed_code_are_measured_anew(made_up, tmp_path, monkeypatch):
     folder, said = tmp_path / "points", []
     sweep(NAME, {"size": [1.0, 2.0]}, folder=folder, base=made_up, workers=1)
@@ -377,6 +389,13 @@ def test_a_damaged_point_and_changed_code_are_measured_anew(made_up, tmp_path, m
     source.write_text(source.read_text() + "# changed\n")
     sweep(NAME, {"size": [1.0, 2.0]}, folder=folder, base=made_up, workers=1)
     assert len(runs(made_up)) == 5
+
+
+def test_a_change_of_what_experiments_share_is_a_change_of_their_code():
+    """Catches kept points of clicks that were simulated by other code."""
+    named = {file.name for file in _measures("subclass_distillation")}
+    assert {"subclass_distillation.py", "subclass_clicks.py", "common.py", "metrics.py"} <= named
+    assert "sweep.py" not in named, "how points are spread does not change them"
 
 
 def test_one_value_is_one_point_however_it_is_written(made_up, tmp_path):
