@@ -342,6 +342,15 @@ def test_an_experiment_that_catches_the_interrupt_itself_stops_the_sweep(made_up
     assert not results.complete and results.table.empty and not list((tmp_path / "points").iterdir())
 
 
+def test_half_a_point_of_somebody_elses_worker_is_not_kept(made_up, tmp_path, monkeypatch):
+    """Catches the rows of a worker that was interrupted, taken for all of its rows."""
+    monkeypatch.setattr(sys.modules[NAME], "run",
+                        lambda params, report: Results(pd.DataFrame({"seed": [0]}), complete=False))
+    with pytest.raises(SweepError, match="it was interrupted.*: 0 of 1 points"):
+        sweep(NAME, {"size": [1.0]}, ThreadPoolExecutor(1), tmp_path / "points", base=made_up)
+    assert not list((tmp_path / "points").iterdir())
+
+
 def test_an_interrupt_ends_the_workers(made_up, tmp_path):
     """Catches a sweep that goes on waiting for points of minutes after Ctrl-C, and workers left behind."""
     workers = []
