@@ -147,6 +147,9 @@ async function render({ model, el }) {
     drawing = true;
     while (due !== null && !closed.signal.aborted) {
       while (plot._dragging && !closed.signal.aborted) await repaint(); // a zoom under way would be lost
+      // JupyterLab takes cells out of the page when they are out of sight: plotly measures nothing there and draws NaN.
+      while (!el.isConnected && !closed.signal.aborted) await seconds(100);
+      if (closed.signal.aborted) break;
       const number = due;
       due = null;
       let took = 0, error = null;
