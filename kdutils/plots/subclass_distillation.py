@@ -168,7 +168,8 @@ def learning_speed(results: Results, chosen: Sequence[str] = MAIN) -> Plot:
         words.append(f"{int(n):,} images: {', '.join(said)}")
     if not sizes:
         return Plot(figure, "The students have not been timed.")
-    figure.update_yaxes(range=[min(ends) - 1, max(ends) + 1])       # the same for all panels: they are compared
+    # The same for all panels, which are compared; the band of two seeds may pass the ends of a percentage.
+    figure.update_yaxes(range=[max(min(ends) - 1, 0), min(max(ends) + 1, 101)])
     return Plot(figure, f"Test accuracy (%) in the course of {int(rows['step'].max())} steps. {'; '.join(words)}. "
                         f"Bands: 95% over {int(summary['n'].iloc[0])} seeds.")
 
