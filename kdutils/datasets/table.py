@@ -14,7 +14,7 @@ from kdutils.errors import ParameterError
 class Table:
     """N labelled rows, whole, on one device; a training task takes it like a Dataset.
 
-    numeric:       float32 (N, F), as measured; NaN where a value is missing.
+    numeric:       float32 (N, F), as measured, or `standardised`; NaN where a value is missing.
     categories:    int64 (N, K), column k in 0 .. cardinalities[k] - 1.
     cardinalities: K whole numbers.
     labels:        int64 (N,), 0 .. len(classes) - 1.
@@ -35,6 +35,7 @@ class Table:
     hidden: Tensor | None = None
     hidden_classes: tuple[str, ...] | None = None
     probability: Tensor | None = None
+    standardised: bool = False
 
     def __post_init__(self):
         n = len(self.labels)
@@ -72,23 +73,30 @@ class Table:
 
     @cached_property
     def inputs(self) -> Tensor:
-        """float32 (N, 1, 1, D): the numbers standardised, then every category as 0 or 1 (one-hot).
+        """float32 (N, 1, 1, D): the numbers, standardised, then every category as 0 or 1 (one-hot)."""
+        numbers = self.numeric.shape[1]
+        inputs = torch.zeros(len(self), self.shape[-1], device=self.labels.device)
+        inputs[:, :numbers] = self.standardise().numeric
+        starts = torch.tensor([0, *self.cardinalities[:-1]], device=self.labels.device).cumsum(0)
+        inputs.scatter_(1, numbers + starts[: self.n_categorical] + self.categories, 1.0)
+        return inputs[:, None, None]
+
+    def standardise(self) -> "Table":
+        """The table with numbers of mean 0 and standard deviation 1; itself if it has been through this.
 
         Mean and standard deviation are those of the rows outside `test`, all rows where there is no test set; a missing
         number becomes 0, the mean, and a constant column 0 throughout.
         """
-        numbers = self.numeric.shape[1]
-        inputs = torch.zeros(len(self), self.shape[-1], device=self.labels.device)
+        if self.standardised:
+            return self
         seen = torch.ones(len(self), dtype=torch.bool, device=self.labels.device)
         if self.test is not None:
             seen[self.test] = False
         known = self.numeric[seen].double()
         mean = known.nanmean(0)
         spread = (known - mean).square().nanmean(0).sqrt()
-        inputs[:, :numbers] = ((self.numeric - mean) / torch.where(spread > 0, spread, torch.inf)).nan_to_num(0).float()
-        starts = torch.tensor([0, *self.cardinalities[:-1]], device=self.labels.device).cumsum(0)
-        inputs.scatter_(1, numbers + starts[: self.n_categorical] + self.categories, 1.0)
-        return inputs[:, None, None]
+        numeric = ((self.numeric - mean) / torch.where(spread > 0, spread, torch.inf)).nan_to_num(0).float()
+        return replace(self, numeric=numeric, standardised=True)
 
     def to(self, device: str | torch.device) -> "Table":
         """The same table on another device."""
@@ -104,7 +112,8 @@ class Table:
         digest = hashlib.sha256()
         for value in (self.numeric, self.categories, self.labels, self.hidden):
             digest.update(b"" if value is None else value.cpu().contiguous().numpy())
-        digest.update(repr((self.cardinalities, None if self.test is None else self.test.tolist())).encode())
+        test = None if self.test is None else self.test.tolist()
+        digest.update(repr((self.cardinalities, test, self.standardised)).encode())
         return digest.hexdigest()[:12]
 
     def _each(self, change) -> "Table":

@@ -19,15 +19,15 @@ from kdutils.results import Results
 def click_lab(seeds: int = 12, seed: int = 0, rows: int = 8000, held_out: int = 4000, device: str = "cpu") -> Lab:
     """The logs of one world per seed, one after the other in one table: `rows` to train on, `held_out` to measure.
 
-    Numbers are scaled alike for all of them (`Table.inputs`): how a world's are scaled depends a little on the others.
+    Each world's numbers are standardised by its own training rows.
     """
     chosen = tuple(range(seed, seed + whole("seeds", seeds, 1)))
     n = whole("rows", rows, 2) + whole("held out", held_out, 2)
-    logs = [clicks(one, n, world=one) for one in chosen]
+    logs = [replace(clicks(one, n, world=one), test=torch.arange(held_out)).standardise() for one in chosen]
     columns = {name: torch.cat([getattr(log, name) for log in logs])
                for name in ("numeric", "categories", "labels", "hidden", "probability")}
     own = torch.arange(len(chosen) * n, device=device).view(-1, n)
-    return Lab(replace(logs[0], **columns).to(device), chosen, own[:, held_out:], own[:, :held_out], own)
+    return Lab(replace(logs[0], test=None, **columns).to(device), chosen, own[:, held_out:], own[:, :held_out], own)
 
 
 def steps_to_level(results: Results, this: Mapping, level_of: Mapping, metric: str = "log_loss") -> pd.Series:

@@ -87,8 +87,7 @@ def sweep(experiment: str, grid: Mapping[str, Iterable], executor: Executor | No
         parameters, code and device. None keeps the points until the call ends.
     threads: CPU threads of torch in a worker.
     seeds_each: splits the seeds of every point into calls of at most so many, for more workers; the table is that of
-        one call. An experiment may not compare seeds inside a run for that: the omitted digit of dark_knowledge and the
-        numbers of clicks of subclass_distillation, scaled alike for all worlds of a run, do.
+        one call. An experiment may not compare seeds inside a run for that (the omitted digit of dark_knowledge does).
     report: is told, in a line each, how far it is and how long it will take, and what went wrong.
     progress: is called with (points done, all points) instead of the first two, for a bar that shows them itself.
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.metrics import normalized_mutual_info_score, roc_auc_score
+from sklearn.preprocessing import StandardScaler
 
 from kdutils import claims, plots
 from kdutils.claims import MISSING, NOISY, NOT_SEEN, OPPOSITE, SEEN
@@ -241,8 +242,17 @@ def test_every_seed_has_a_world_of_its_own():
     assert sorted([*lab.pool[1].tolist(), *lab.test[1].tolist()]) == list(range(70, 140))
     for i, seed in enumerate((3, 4)):
         world = clicks(seed, 70, world=seed)
-        for name in ("numeric", "categories", "labels", "hidden", "probability"):
+        for name in ("categories", "labels", "hidden", "probability"):
             assert torch.equal(getattr(lab.data, name)[lab.own[i]], getattr(world, name))
+
+
+def test_a_world_is_scaled_by_its_own_training_rows():
+    """Catches numbers scaled by those of other worlds, so that seeds measured apart are other runs, or by test rows."""
+    together, alone = click_lab(2, 3, rows=50, held_out=20), click_lab(1, 4, rows=50, held_out=20)
+    assert torch.equal(together.data.inputs[together.own[1]], alone.data.inputs)
+    world = clicks(4, 70, world=4).numeric.double().numpy()
+    scaled = StandardScaler().fit(world[20:]).transform(world)
+    np.testing.assert_allclose(alone.data.inputs[:, 0, 0, :5], scaled, atol=1e-6)
 
 
 def test_a_student_hears_the_teacher_of_its_own_world():
