@@ -1,7 +1,7 @@
 """One clear sentence for every wrong value: what it is, what it may be."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from numbers import Real
 
 
@@ -44,6 +44,13 @@ def one_of(name: str, value: str, allowed: Collection[str]) -> str:
     if value not in allowed:
         raise ParameterError(f"{name} must be one of {', '.join(map(str, allowed))}; got {value!r}.")
     return value
+
+
+def different(name: str, values: Sequence) -> Sequence:
+    """Return `values` if none is there twice, else raise ParameterError: what is measured twice counts as one."""
+    if twice := [value for i, value in enumerate(values) if value in values[:i]]:
+        raise ParameterError(f"{name} must be different values, got {twice[0]!r} twice.")
+    return values
 
 
 def _is_number(value) -> bool:

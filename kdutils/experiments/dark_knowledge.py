@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kdutils import metrics
 from kdutils.datasets import without_class
-from kdutils.errors import positive, whole
+from kdutils.errors import different, positive, whole
 from kdutils.experiments.common import HARD, Cohort, Lab, Setting, cohort, collected, distilled, teachers
 from kdutils.networks import MLP
 from kdutils.results import Results, provenance
@@ -45,6 +45,8 @@ class DarkKnowledge:
         whole("omitted class", self.omitted, 0, 9)
         for temperature in (*self.temperatures, *self.omitted_temperatures, self.control_temperature):
             positive("temperature", temperature)
+        for name in ("temperatures", "transfer_sizes", "control_sizes", "omitted_temperatures"):
+            different(name, getattr(self, name))
 
 
 DEFAULT = DarkKnowledge()

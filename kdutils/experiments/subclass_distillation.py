@@ -23,7 +23,7 @@ from torch import Tensor
 from kdutils import cache, metrics
 from kdutils import seeds as streams
 from kdutils.datasets import Dataset, Table, grouped, take
-from kdutils.errors import ParameterError, at_least, between, positive, whole
+from kdutils.errors import ParameterError, at_least, between, different, positive, whole
 from kdutils.experiments.common import Lab, collected, digest
 from kdutils.experiments.subclass_clicks import click_lab
 from kdutils.networks import MLP, Population
@@ -104,6 +104,9 @@ class SubclassDistillation:
         if self.click_rows:
             whole("number of click_subclasses", len(self.click_subclasses), 1)
         between("alpha", self.alpha, 0, 1)
+        for name in ("betas", "t_auxs", "entropy_betas", "sizes", "transfer_sizes", "speed_images", "click_rows",
+                     "click_subclasses"):
+            different(name, getattr(self, name))
 
 
 DEFAULT = SubclassDistillation()
@@ -242,7 +245,8 @@ def _groups(lab: Lab, logs: Lab | None, params: SubclassDistillation, report) ->
     report("the teachers of the students")
     told = teachers(lab, params)
     yield _reference_rows(lab, told)
-    for n, width in [(n, params.width) for n in params.transfer_sizes] + [(params.narrow_images, params.narrow)]:
+    students = [(n, params.width) for n in params.transfer_sizes] + [(params.narrow_images, params.narrow)]
+    for n, width in dict.fromkeys(students):  # once, also where the narrow ones are as wide as the others
         report(f"students {lab.data.inputs[0].numel()}-{width} on {n} images, {len(ARMS)} arms")
         yield _few_rows(lab, told, n, width, params)
     for n in params.speed_images:
@@ -522,7 +526,7 @@ def _other_rows(lab: Lab, params: SubclassDistillation) -> list[dict]:
                      "entropy", recipe)
     for beta, one in zip(params.entropy_betas, logits, strict=True):
         rows += _discovered(lab, one, (params.subclasses,) * classes, method="entropy", beta=beta, s=params.subclasses)
-    others = [s for s in dict.fromkeys(params.sizes) if s != params.subclasses]
+    others = [s for s in params.sizes if s != params.subclasses]
     for s in others:
         logits = divided(lab, lab.pool, (s,) * classes, [(params.beta, params.t_aux)], recipe=recipe)[0]
         kind = {"method": "contrastive", "beta": params.beta, "t_aux": params.t_aux, "s": s}

@@ -33,7 +33,7 @@ import pandas as pd
 import torch
 
 from kdutils import cache, metrics
-from kdutils.errors import ParameterError, one_of, whole
+from kdutils.errors import ParameterError, different, one_of, whole
 from kdutils.results import Results
 
 # A point is given up when it was lost with its worker this often; the last time it ran alone, so it is its own doing.
@@ -160,8 +160,7 @@ def checked(experiment: str, grid: Mapping[str, Iterable], base: Any) -> dict[st
         clean[name] = [getattr(changed(experiment, base, {name: value}), name) for value in values]
         if not clean[name]:
             raise ParameterError(f"{name} of a sweep must have at least one value, got none.")
-        if twice := [value for i, value in enumerate(clean[name]) if value in clean[name][:i]]:
-            raise ParameterError(f"{name} of a sweep must have different values, got {twice[0]!r} twice.")
+        different(f"{name} of a sweep", clean[name])
     return clean
 
 

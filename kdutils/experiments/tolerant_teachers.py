@@ -16,7 +16,7 @@ from torch import Tensor
 from kdutils import cache, metrics
 from kdutils import seeds as streams
 from kdutils.datasets import label_noise, load, take
-from kdutils.errors import at_least, between, one_of, positive, whole
+from kdutils.errors import at_least, between, different, one_of, positive, whole
 from kdutils.experiments.common import HARD, STUDENT, TEACHER_RECIPE, Lab, cohort, collected, digest, distilled
 from kdutils.networks import MLP, Population, Specification
 from kdutils.objectives import ancestor, distillation, hard_labels, softmax
@@ -108,6 +108,8 @@ class TolerantTeachers:
             positive("temperature", temperature)
         for rate in (self.noise, *(rate for _, rate in self.lineages)):
             between("label noise", rate, 0, 1)
+        for name in ("etas", "transfer_sizes", "temperatures", "lineages"):
+            different(name, getattr(self, name))
 
 
 DEFAULT = TolerantTeachers()

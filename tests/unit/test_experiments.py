@@ -225,6 +225,7 @@ def test_an_interrupt_keeps_the_finished_groups(fast_teachers):
     (DarkKnowledge, {"temperatures": (1, 0)}, ("temperature", "0")),
     (DarkKnowledge, {"omitted_temperatures": (-1,)}, ("temperature", "-1")),
     (DarkKnowledge, {"control_temperature": 0.0}, ("temperature", "0.0")),
+    (DarkKnowledge, {"temperatures": (1, 4, 1.0)}, ("temperatures", "different", "1.0 twice")),
     (StartHere, {"seeds": 0}, ("seeds", "0")), (StartHere, {"transfer": 0}, ("transfer images", "0")),
     (StartHere, {"temperature": 0}, ("temperature", "0")), (StartHere, {"steps": 0}, ("steps", "0")),
 ])

@@ -403,6 +403,13 @@ def test_parameters_unlike_the_defaults_run_and_are_drawn():
     assert len(claims.table(results, claims.of("subclass_distillation")))
 
 
+def test_narrow_students_as_wide_as_the_others_are_measured_once():
+    """Catches rows that are there twice, which intervals would take for further seeds."""
+    results = run(replace(SMALL, narrow=SMALL.width, narrow_images=SMALL.transfer_sizes[0]))
+    rows = results.where(part="few", method="subclass", transfer=SMALL.transfer_sizes[0])
+    assert sorted(rows.seed) == [SMALL.seed, SMALL.seed + 1]
+
+
 def test_an_interrupt_keeps_the_finished_groups():
     def stop_at_the_students(line):
         if "students 64-16 on 40" in line:
@@ -422,7 +429,8 @@ def test_an_interrupt_keeps_the_finished_groups():
     ({"t_auxs": (0.1, -2)}, ("t_aux", "-2")), ({"temperature": 0}, ("temperature", "0")),
     ({"alpha": 1.5}, ("alpha", "1.5")), ({"hint": -1}, ("hint", "-1")), ({"click_rows": (1,)}, ("click rows", "1")),
     ({"student_steps": 0}, ("student steps", "0")), ({"click_subclasses": ()}, ("click_subclasses", "at least 1", "0")),
-    ({"click_temperature": 0}, ("click_temperature", "> 0", "0"))])
+    ({"click_temperature": 0}, ("click_temperature", "> 0", "0")),
+    ({"transfer_sizes": (50, 50)}, ("transfer_sizes", "different", "50 twice"))])
 def test_impossible_parameters_are_refused_at_once(wrong, words, refuses):
     with refuses(*words):
         SubclassDistillation(**wrong)

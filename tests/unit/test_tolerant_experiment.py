@@ -311,6 +311,7 @@ def test_parameters_unlike_the_defaults_run_and_are_drawn(ranks):
     ({"label_weight": 1.5}, ("lambda", "1.5")), ({"noise": -0.1}, ("label noise", "-0.1")),
     ({"lineages": ((100, 1.2),)}, ("label noise", "1.2")), ({"temperatures": (0.0,)}, ("temperature", "0.0")),
     ({"grouped": "digits"}, ("grouped", "fashion-mnist", "digits")), ({"grouped_images": 0}, ("grouped images", "0")),
+    ({"etas": (0, 0.3, 0.3)}, ("etas", "different", "0.3 twice")),
     ({"probed": 9}, ("probed", "9")), ({"lineage_steps": 0}, ("lineage steps", "0"))])
 def test_impossible_parameters_are_refused_at_once(wrong, words, refuses):
     with refuses(*words):
