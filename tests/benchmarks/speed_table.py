@@ -4,6 +4,9 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
+
+from kdutils.results import Effect
 
 HERE = Path(__file__).parent
 README = HERE.parents[1] / "README.md"
@@ -17,7 +20,7 @@ FELT = {"slider to kernel, median": ("slider to kernel, median", 30), "95%": ("s
 
 def table() -> str:
     """The tables in Markdown, each with where and when it was measured."""
-    return "\n".join([*population(), *images(), *starts(), *labs()])
+    return "\n".join([*population(), *images(), *precision(), *starts(), *labs()])
 
 
 def population() -> Iterator[str]:
@@ -57,6 +60,34 @@ def images() -> Iterator[str]:
                f"eager teacher, numbers read back at every step. {where(found['provenance'])}; medians of "
                f"{found['rows'][0]['rounds']} interleaved rounds.")
         yield ""
+
+
+def precision() -> Iterator[str]:
+    """Whether being fast costs accuracy."""
+    found = list(results("images_bf16_*"))
+    if not found:
+        return
+    yield ("| student of resnet20 | seeds | method | single precision (%) | its spread over seeds "
+           "| bf16 less single precision (points) |")
+    yield "|---|---|---|---|---|---|"
+    for one in found:
+        params = one["params"]
+        student = f"{params['pair'].partition(':')[2]}, {params['images']:,} images of {params['data']}"
+        for row in one["rows"]:
+            yield (f"| {student} | {params['seeds']} | {row['method']} | {fmean(row['single precision']):.1f} "
+                   f"| {row['seed_spread']:.1f} | {Effect(**row['difference']).span} |")
+    yield ""
+    for one in results("images_parity_*"):
+        single, bf16 = (f"{largest(one, of_bf16):.0e}" for of_bf16 in (False, True))
+        pair = one["pair"].replace(":", " → ")
+        yield (f"Over {one['steps']} steps of {pair} the losses of the fast paths differ from "
+               f"the plain loop's by at most {single} in single precision, {bf16} in bf16. {where(one['provenance'])}.")
+        yield ""
+
+
+def largest(parity: dict, bf16: bool) -> float:
+    """The largest difference of a loss on the paths with, or without, bf16."""
+    return max(way["largest"] for way in parity["ways"].values() if ("bf16" in way["switches"]) == bf16)
 
 
 def starts() -> Iterator[str]:
