@@ -40,7 +40,7 @@ def test_below_full_nothing_is_measured(profile, asked, monkeypatch, capsys):
     results = larger(at(profile), "subclass_mnist", "mnist")
     assert isinstance(results, Results) and not asked
     said = capsys.readouterr().out
-    assert said.startswith("Stored: 2") and "3 seeds" in said and "torch 2" in said
+    assert said.startswith("Stored: 2") and "5 seeds" in said and "torch 2" in said
 
 
 def test_full_without_the_data_says_how_to_get_them(asked, monkeypatch, capsys):
