@@ -465,7 +465,7 @@ def test_the_status_says_where_and_how_long():
     panel.wait(60)
     progress = [words for words in told if words.startswith("Training")]
     assert len(progress) == len(moments) >= 2
-    assert all(later - now >= 0.5 for now, later in zip(moments, moments[1:], strict=False))
+    assert all(later - earlier >= 0.5 for earlier, later in zip(moments, moments[1:], strict=False))
     assert "of 60, about" in progress[-1] and progress[-1].endswith("s left.")
     assert told[-1].startswith("Done: 60 steps")
 
