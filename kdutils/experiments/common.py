@@ -144,38 +144,28 @@ def cohort(lab: Lab, teacher_logits: Tensor, transfer: Tensor, settings: Sequenc
     return Cohort(lab, tuple(settings), Population(spec, seeds, transfer.device), task, knobs)
 
 
-def collected(groups: Iterator[list[dict]], report: Callable[[str], None]) -> tuple[list[dict], bool]:
-    """The rows of all groups, and whether they are complete: an interrupt keeps the groups that are finished."""
-    rows = []
-    try:
-        for group in groups:
-            rows += group
-    except KeyboardInterrupt:
-        report("Interrupted: the groups finished so far are kept.")
-        return rows, False
-    return rows, True
-
-
 def tabled(groups: Iterator[list[dict]], params, start: float, report: Callable[[str], None],
-           keep: Callable[[Results], None]) -> Results:
+           keep: Callable[[Results], None] | None = None) -> Results:
     """The rows of all groups as the results of an experiment with these parameters, which began at `start`.
 
-    keep is called with what there is after every group, so that hours of training survive whatever ends the program;
-    an interrupt keeps the groups that are finished.
+    An interrupt keeps the groups that are finished. keep, if given, is called with what there is after every group, so
+    that hours of training survive whatever ends the program.
     """
-    finished: list[dict] = []
+    rows: list[dict] = []
 
-    def results(rows: list[dict], complete: bool) -> Results:
+    def results(complete: bool) -> Results:
         made = provenance(params.device, time.perf_counter() - start)
         return Results(pd.DataFrame(rows), asdict(params), made, complete)
 
-    def kept() -> Iterator[list[dict]]:
+    try:
         for group in groups:
-            finished.extend(group)
-            keep(results(finished, complete=False))
-            yield group
-
-    return results(*collected(kept(), report))
+            rows += group
+            if keep is not None:
+                keep(results(complete=False))
+    except KeyboardInterrupt:
+        report("Interrupted: the groups finished so far are kept.")
+        return results(complete=False)
+    return results(complete=True)
 
 
 def digest(values: Tensor) -> str:

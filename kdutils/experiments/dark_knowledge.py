@@ -6,18 +6,17 @@ number of steps. Accuracies and recalls are in percent of the 597 test digits of
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-import pandas as pd
 import torch
 from torch import Tensor
 
 from kdutils import metrics
 from kdutils.datasets import without_class
 from kdutils.errors import different, positive, whole
-from kdutils.experiments.common import HARD, Cohort, Lab, Setting, cohort, collected, distilled, teachers
+from kdutils.experiments.common import HARD, Cohort, Lab, Setting, cohort, distilled, tabled, teachers
 from kdutils.networks import MLP
-from kdutils.results import Results, provenance
+from kdutils.results import Results
 from kdutils.training import Recipe
 
 
@@ -68,9 +67,7 @@ def run(params: DarkKnowledge, report: Callable[[str], None] = lambda line: None
     """
     start = time.perf_counter()
     lab = opened(params)
-    rows, complete = collected(_groups(lab, params, report), report)
-    params_used = asdict(params)
-    return Results(pd.DataFrame(rows), params_used, provenance(params.device, time.perf_counter() - start), complete)
+    return tabled(_groups(lab, params, report), params, start, report)
 
 
 def _groups(lab: Lab, params: DarkKnowledge, report) -> Iterator[list[dict]]:

@@ -24,7 +24,7 @@ from kdutils import cache, metrics
 from kdutils import seeds as streams
 from kdutils.datasets import Dataset, Table, grouped, take
 from kdutils.errors import ParameterError, at_least, between, different, positive, whole
-from kdutils.experiments.common import Lab, collected, digest
+from kdutils.experiments.common import Lab, digest, tabled
 from kdutils.experiments.subclass_clicks import click_lab
 from kdutils.networks import MLP, Population
 from kdutils.objectives import (
@@ -35,7 +35,7 @@ from kdutils.objectives import (
     subclass_distillation,
     subclass_teacher,
 )
-from kdutils.results import Results, provenance
+from kdutils.results import Results
 from kdutils.training import Knobs, Recipe, Snapshot, Task, steps
 
 TEACHER_WIDTHS = (64,)
@@ -177,8 +177,7 @@ def run(params: SubclassDistillation, report: Callable[[str], None] = lambda lin
     """
     start = time.perf_counter()
     lab, logs = opened(params)
-    rows, complete = collected(_groups(lab, logs, params, report), report)
-    return Results(pd.DataFrame(rows), asdict(params), provenance(params.device, time.perf_counter() - start), complete)
+    return tabled(_groups(lab, logs, params, report), params, start, report)
 
 
 def enough_of_each(labels: Tensor, classes: int, needed: int = 1) -> None:

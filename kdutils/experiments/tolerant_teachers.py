@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -17,10 +16,10 @@ from kdutils import cache, metrics
 from kdutils import seeds as streams
 from kdutils.datasets import label_noise, load, take
 from kdutils.errors import at_least, between, different, one_of, positive, whole
-from kdutils.experiments.common import HARD, STUDENT, TEACHER_RECIPE, Lab, cohort, collected, digest, distilled
+from kdutils.experiments.common import HARD, STUDENT, TEACHER_RECIPE, Lab, cohort, digest, distilled, tabled
 from kdutils.networks import MLP, Population, Specification
 from kdutils.objectives import ancestor, distillation, hard_labels, softmax
-from kdutils.results import Results, provenance
+from kdutils.results import Results
 from kdutils.training import Knobs, Recipe, Task, steps
 
 # Classes that look alike, for the data sets that have such groups; digits have none.
@@ -142,8 +141,7 @@ def run(params: TolerantTeachers, report: Callable[[str], None] = lambda line: N
     """
     start = time.perf_counter()
     lab = opened(params)
-    rows, complete = collected(_groups(lab, params, report), report)
-    return Results(pd.DataFrame(rows), asdict(params), provenance(params.device, time.perf_counter() - start), complete)
+    return tabled(_groups(lab, params, report), params, start, report)
 
 
 def ancestors(lab: Lab, train: Tensor, chosen: Sequence[Ancestor], spec: Specification = TEACHER,

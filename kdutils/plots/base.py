@@ -78,7 +78,7 @@ def claims_table(results: Results, chosen: Sequence[claims.Claim]) -> Table:
     statements = {claim.id: f"{claim.id}: {claim.statement}" for claim in chosen}
     first = ~table["claim"].duplicated()
     effects = [Effect(row.mean, row.low, row.high, row.seeds) for row in table.itertuples()]
-    measured = ["-" if effect.n == 0 else effect.span + f" ({_seeds(1)})" * (effect.n == 1) for effect in effects]
+    measured = ["-" if effect.n == 0 else effect.span + " (1 seed)" * (effect.n == 1) for effect in effects]
     return Table(pd.DataFrame({
         "claim": table["claim"].map(statements).where(first, ""), "what is measured": table["says"],
         "measured [95%]": measured, "in": table["unit"], "said to be": table["rule"],
