@@ -19,6 +19,7 @@ RANGES: dict[str, Callable[[float], float]] = {
     "epsilon": lambda value: between("epsilon", value, 0, 1),
     "beta": lambda value: at_least("beta", value, 0),
     "t_aux": partial(positive, "t_aux"),
+    "m": partial(positive, "m"),
 }
 
 

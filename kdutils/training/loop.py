@@ -11,10 +11,10 @@ from torch import Tensor
 
 from kdutils import seeds as streams
 from kdutils.datasets import take
-from kdutils.errors import Named, ParameterError, one_of, positive, whole
+from kdutils.errors import Named, ParameterError, at_least, one_of, positive, whole
 from kdutils.networks import Outputs, Population
 from kdutils.training.knobs import Knobs
-from kdutils.training.optimizers import Adam
+from kdutils.training.optimizers import SGD, Adam
 
 Objective = Callable[[Outputs, Outputs, Tensor, Mapping], Tensor]
 
@@ -22,12 +22,17 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
     "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
     "constant": lambda done: 1.0,
 }
+OPTIMIZERS: dict[str, Callable] = {
+    "adam": lambda parameters, recipe: Adam(parameters, recipe.lr),
+    "sgd": lambda parameters, recipe: SGD(parameters, recipe.lr, weight_decay=recipe.weight_decay),
+}
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How long and how fast: steps of `batch` images, Adam at `lr` (one number), "cosine" to zero or "constant".
 
+    optimizer: "adam", or "sgd" with a momentum of 0.9 and the weight decay, which is SGD's alone.
     Budgets are steps, not epochs: 30 epochs of a 100-image set would be a few dozen steps and an untrained network.
     """
 
@@ -35,12 +40,18 @@ class Recipe:
     batch: int = 64
     lr: float = 1e-2
     schedule: str = "cosine"
+    optimizer: str = "adam"
+    weight_decay: float = 0.0
 
     def __post_init__(self):
         for name in ("steps", "batch"):  # 300.0, as a slider or a YAML file gives it, becomes 300
             object.__setattr__(self, name, whole(name, getattr(self, name), 1))
         positive("lr", self.lr)
         one_of("schedule", self.schedule, SCHEDULES)
+        one_of("optimizer", self.optimizer, OPTIMIZERS)
+        at_least("weight decay", self.weight_decay, 0)
+        if self.weight_decay and self.optimizer == "adam":
+            raise ParameterError(f"weight decay must be 0 with adam (it is sgd's), got {self.weight_decay!r}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +148,7 @@ def steps(population: Population, task: Task, objective: Objective, knobs: Knobs
 
 def _steps(population, task, objective, knobs, recipe, every) -> Iterator[Snapshot]:
     members, device = len(population), population.device
-    optimizer = Adam(population.parameters, recipe.lr)
+    optimizer = OPTIMIZERS[recipe.optimizer](population.parameters, recipe)
     population.parameters = optimizer.parameters
     order = batches(task.seeds, task.train.shape[1], recipe.batch, device)
     total, seconds = torch.full((members,), math.nan, device=device), 0.0

@@ -12,7 +12,7 @@ from torch import nn
 from kdutils.datasets import load
 from kdutils.networks import MLP, ConvNet, Population
 from kdutils.objectives import distillation, hard_labels
-from kdutils.training import Adam, History, Knobs, Recipe, Task, check_knob, fit, steps
+from kdutils.training import SGD, Adam, History, Knobs, Recipe, Task, check_knob, fit, steps
 from kdutils.training.loop import _ranking, batches
 
 SEEDS = (3, 1, 4, 1)
@@ -354,6 +354,9 @@ def wrong_arguments():
         "part of a step": (lambda: Recipe(steps=2.5), "steps", "2.5"),
         "batch": (lambda: Recipe(batch=0), "batch", "0"),
         "lr": (lambda: Recipe(lr=0.0), "lr", "0.0"),
+        "optimizer": (lambda: Recipe(optimizer="lion"), "optimizer", "'lion'"),
+        "weight decay": (lambda: Recipe(optimizer="sgd", weight_decay=-0.1), "weight decay", "-0.1"),
+        "weight decay of adam": (lambda: Recipe(weight_decay=0.1), "weight decay", "0.1"),
         "lr not finite": (lambda: Recipe(lr=math.nan), "lr", "nan"),
         "schedule": (lambda: Recipe(schedule="linear"), "schedule", "linear", "cosine", "constant"),
         "train": (lambda: Task(**task | {"train": task["train"][:3]}), "train", "(3, 90)"),
@@ -397,6 +400,35 @@ def test_adam_is_torchs_adam(lr, size):
     for name, value in ours.parameters.items():
         expected = torch.stack([one[name].detach() for one in theirs])
         torch.testing.assert_close(value.detach(), expected, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.05])
+def test_sgd_is_torchs_sgd(decay):
+    random = torch.Generator().manual_seed(0)
+    start = {"w": torch.randn(3, 4, 2, generator=random), "b": torch.randn(3, 2, generator=random)}
+    ours = SGD(start, 0.1, weight_decay=decay)
+    theirs = {name: value.clone().requires_grad_() for name, value in start.items()}
+    torchs = torch.optim.SGD(theirs.values(), lr=0.1, momentum=0.9, weight_decay=decay)
+    for step in range(30):
+        slope = {name: torch.randn(value.shape, generator=random) for name, value in start.items()}
+        ours.minimise(sum((slope[name] * value).sum() for name, value in ours.parameters.items()), scale=1 - step / 60)
+        torchs.param_groups[0]["lr"] = 0.1 * (1 - step / 60)
+        for name, value in theirs.items():
+            value.grad = slope[name]
+        torchs.step()
+    for name, value in ours.parameters.items():
+        torch.testing.assert_close(value.detach(), theirs[name].detach(), atol=1e-5, rtol=1e-5)
+
+
+def test_a_recipe_names_its_optimizer():
+    task = Task(torch.rand(20, 1, 8, 8), torch.arange(20) % 10, torch.arange(20)[None], (0,))
+    ends = {}
+    for name, recipe in {"adam": Recipe(steps=3), "sgd": Recipe(steps=3, optimizer="sgd"),
+                         "decayed": Recipe(steps=3, optimizer="sgd", weight_decay=0.5)}.items():
+        population = Population(MLP(64, (4,), 10), (0,))
+        fit(population, task, hard_labels, recipe=recipe)
+        ends[name] = population.parameters["logits.weight"].norm().item()
+    assert ends["decayed"] < ends["sgd"] < ends["adam"]
 
 
 def test_adam_leaves_the_given_tensors_alone():
