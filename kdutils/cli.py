@@ -88,9 +88,9 @@ def sweep(experiment: str, given: tuple[str, ...], profile: str, workers: int | 
           seeds_each: int | None, dask: str | None, out: Path, only_list: bool) -> None:
     """Run EXPERIMENT for every combination of parameter values; with no lists, once.
 
-    EXPERIMENT is start_here, dark_knowledge, tolerant_teachers, subclass_distillation, subclass_mnist, subclass_images,
-    image_pairs, or the dotted path of a module of your own on PYTHONPATH. Finished points are kept: the same
-    command, after an interrupt or a crash, does the rest.
+    EXPERIMENT is a lesson (dark_knowledge), another experiment of one (subclass_distillation.mnist), or the dotted path
+    of a module of your own on PYTHONPATH. Finished points are kept: the same command, after an
+    interrupt or a crash, does the rest.
 
     \b
     kdutils sweep start_here --parameters
@@ -104,8 +104,8 @@ def sweep(experiment: str, given: tuple[str, ...], profile: str, workers: int | 
 
     from tqdm import tqdm
 
-    from kdutils import experiments
-    from kdutils.experiments.sweep import changed, parameters
+    from kdutils import sweeps
+    from kdutils.sweeps import changed, parameters
 
     base = parameters(experiment, profile)
     if only_list:
@@ -134,10 +134,10 @@ def sweep(experiment: str, given: tuple[str, ...], profile: str, workers: int | 
     with ExitStack() as stack:
         executor = stack.enter_context(dask_client(dask)).get_executor() if dask is not None else None
         try:
-            results = experiments.sweep(experiment, grid, executor, out / "points",
+            results = sweeps.sweep(experiment, grid, executor, out / "points",
                                         lambda line: tqdm.write(line, file=sys.stderr), threads, base=base,
                                         workers=workers, seeds_each=seeds_each, progress=progress)
-        except experiments.SweepError as error:
+        except sweeps.SweepError as error:
             failure, results = str(error), error.results
     if failure:
         click.echo(failure, err=True)
@@ -186,12 +186,12 @@ def data_get(name: str) -> None:
 @click.option("--record", is_flag=True, help="With --measure: keep the results as the course's record.")
 def claims(ids: tuple[str, ...], as_json: bool, measure: bool, record: bool) -> None:
     """Print claims and their verdicts. All of them, or those of the given IDs."""
-    from kdutils import claims
+    from kdutils.lessons import catalog
 
     if record and not measure:
         raise ParameterError("--record keeps what --measure finds; give both.")
-    chosen = claims.select(ids)
-    results = {name: measured(name, record) if measure else recorded(claims.recorded, name)
+    chosen = catalog.select(ids)
+    results = {name: measured(name, record) if measure else recorded(catalog.recorded, name)
                for name in dict.fromkeys(claim.experiment for claim in chosen)}
     rows = [claim_row(claim, results[claim.experiment]) for claim in chosen]
     if as_json:
@@ -286,12 +286,12 @@ def measured(experiment: str, record: bool) -> "Results":
     """Fresh results of an experiment, on one thread as in the notebooks; progress goes to stderr."""
     import torch
 
-    from kdutils import claims
+    from kdutils.lessons import catalog
 
     torch.set_num_threads(1)
-    results = claims.measure(experiment, lambda line: click.echo(line, err=True))
+    results = catalog.measure(experiment, lambda line: click.echo(line, err=True))
     if record:
-        results.save(claims.recorded_at(experiment))
+        results.save(catalog.recorded_at(experiment))
     return results
 
 

@@ -3,8 +3,8 @@
 import html
 from collections.abc import Sequence
 
-from kdutils.course.host import headless
 from kdutils.errors import ParameterError
+from kdutils.headless import headless
 
 
 class Prediction:

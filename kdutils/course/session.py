@@ -4,15 +4,18 @@ import math
 import numbers
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
 
 from kdutils import __version__
+from kdutils.claims import Claim, findings, verdict
 from kdutils.course import guard
-from kdutils.course.host import headless
 from kdutils.errors import ParameterError, one_of, whole
+from kdutils.headless import headless
+from kdutils.results import Results
 
 PROFILES = ("smoke", "lecture", "full")
 DEVICES = ("auto", "cpu", "cuda")
@@ -72,6 +75,15 @@ def record(name: str, value: Any, quiet: bool = False) -> None:
     value = _plain(name, value)
     shown = {} if quiet else {"text/plain": f"{name} = {_shown(value)}"}
     _display({RECORD: {"name": name, "value": value}} | shown)
+
+
+def record_claims(results: Results, claims: Iterable[Claim]) -> None:
+    """Keep the verdict of every claim, and the mean of every part that was measured, without showing them again."""
+    for claim in claims:
+        record(f"verdict_{claim.id}", verdict(claim, results), quiet=True)
+        for finding in findings(claim, results):
+            if finding.effect is not None:
+                record(f"{claim.id}: {finding.part.says}", round(finding.effect.mean, 3), quiet=True)
 
 
 def finish() -> None:

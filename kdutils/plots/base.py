@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from kdutils import claims
-from kdutils.course.host import headless
 from kdutils.datasets import Dataset
+from kdutils.headless import headless
 from kdutils.plots.static import bundle
 from kdutils.plots.style import COLOURS, DASHES, GREYS, base_layout, title_fonts, translucent
 from kdutils.results import Effect, Results
@@ -107,6 +107,13 @@ def _measured(findings: Sequence[claims.Finding]) -> list[str]:
 
 def _seeds(n: int) -> str:
     return f"{n} seed{'s' * (n > 1)}"
+
+
+def provenance(results: Results) -> str:
+    """With how many seeds, where and when these results were measured, in one line."""
+    made = results.provenance
+    return (f"{results.params['seeds']} seeds, {made['device']}, torch {made['torch']}, {made['date']}, "
+            f"{made['seconds']:.0f} s")
 
 
 def log_temperature_axis(temperatures: Sequence[float]) -> dict:

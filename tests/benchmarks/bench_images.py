@@ -14,8 +14,9 @@ Results go to images_<device>.json, images_parity_<device>.json and images_bf16_
 The trainings themselves are an experiment. With KDUTILS_DATA where CIFAR-100 lies and KDUTILS_CACHE where the teacher
 (9 MB for wrn-40-2) shall stay for the next command:
 
-    python -c 'from kdutils.experiments.image_pairs import *; run(ImagePairs(device="cuda", methods=()), print)'
-    python -c 'from kdutils.experiments.image_pairs import *
+    python -c 'from kdutils.lessons.dark_knowledge.image_pairs import *
+    run(ImagePairs(device="cuda", methods=()), print)'
+    python -c 'from kdutils.lessons.dark_knowledge.image_pairs import *
     run(ImagePairs(device="cuda", methods=("distilled",)), print, lambda found: found.save("wrn-40-2_wrn-16-2.json"))'
 
 The first trains the teacher alone, the second five students, each of which is in the file as soon as it is done; pair,
@@ -45,7 +46,7 @@ from torchvision import transforms
 from kdutils.cache import write_whole
 from kdutils.datasets import Dataset
 from kdutils.datasets.augment import Augmentation, outcome
-from kdutils.experiments import image_pairs
+from kdutils.lessons.dark_knowledge import image_pairs
 from kdutils.networks import image_network
 from kdutils.objectives import distillation
 from kdutils.results import interval, provenance

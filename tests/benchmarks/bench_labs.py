@@ -38,23 +38,26 @@ PROMISED_MS = {"slider to kernel, median": 30, "slider to kernel, p95": 100, "Pa
 
 @dataclass(frozen=True)
 class Kind:
-    """A lab: its file and class, the slider moved while it trains, and those let go of: {short name: label}."""
+    """A lab: its lesson, file and class, the slider moved while it trains, and those let go of: {short name: label}."""
 
+    lesson: str
     file: str
     panel: str
     moved: str
     released: Mapping[str, str]
 
 
-KINDS = (Kind("temperature_lab", "TemperatureLab", "Temperature T", {"T": "Temperature T"}),
-         Kind("tolerance_lab", "ToleranceLab", "Tolerance eta", {"eta": "Tolerance eta", "T": "Temperature T"}),
-         Kind("split_my_class", "SplitMyClass", "Beta", {"beta": "Beta"}),
-         Kind("few_labels_race", "FewLabelsRace", "Temperature T", {"T": "Temperature T"}))
+KINDS = (Kind("dark_knowledge", "temperature_lab", "TemperatureLab", "Temperature T", {"T": "Temperature T"}),
+         Kind("tolerant_teachers", "tolerance_lab", "ToleranceLab", "Tolerance eta",
+              {"eta": "Tolerance eta", "T": "Temperature T"}),
+         Kind("subclass_distillation", "split_my_class", "SplitMyClass", "Beta", {"beta": "Beta"}),
+         Kind("subclass_distillation", "few_labels_race", "FewLabelsRace",
+              "Temperature T", {"T": "Temperature T"}))
 
 TIMED = """
 import json, time, torch
 torch.set_num_threads(1)
-from kdutils.panels.FILE import PANEL
+from kdutils.lessons.LESSON.panels.FILE import PANEL
 
 class Timed(PANEL):
     times = []
@@ -101,7 +104,7 @@ def found(kind):
 
 def opened(lab, notebook, kind: Kind, how: str):
     """The panel on a page, with ears for keys, clicks, frames and status lines."""
-    timed = TIMED.replace("FILE", kind.file).replace("PANEL", kind.panel)
+    timed = TIMED.replace("LESSON", kind.lesson).replace("FILE", kind.file).replace("PANEL", kind.panel)
     notebook.open(lab.write(f"{kind.file}.ipynb", timed, f"panel = Timed({how})\npanel"))
     notebook.run_all()
     notebook.page.wait_for_selector(".kd-plot[data-points]", timeout=120_000)
@@ -173,7 +176,7 @@ def done_after(page, moment: float) -> float:
 
 
 def test_memory_is_flat(kind, found):
-    panel = getattr(import_module(f"kdutils.panels.{kind.file}"), kind.panel)()
+    panel = getattr(import_module(f"kdutils.lessons.{kind.lesson}.panels.{kind.file}"), kind.panel)()
     before, process = threading.active_count(), psutil.Process()
     size = []
     for _ in range(120):

@@ -26,8 +26,8 @@ from kdutils.results import provenance
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = tuple(path.stem for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")))
-IMPORTS = {"nothing": "pass", "torch": "import torch", "the core": "import kdutils.claims, kdutils.experiments.common",
-           "core and panels": "import kdutils.claims, kdutils.panels, kdutils.course"}
+IMPORTS = {"nothing": "pass", "torch": "import torch", "the core": "import kdutils.claims, kdutils.cohorts",
+           "core and panels": "import kdutils.claims, kdutils.live, kdutils.course"}
 REPEATS = 5
 PROMISED = 1.1  # a warm start takes at most this many times a cold one
 

@@ -12,8 +12,8 @@ SETUP = '''
 import math, time
 from types import SimpleNamespace
 import plotly.graph_objects as go
-from kdutils.panels.base import Control, Panel
-from kdutils.panels.trainer import TrainingPanel
+from kdutils.live.panel import Control, Panel
+from kdutils.live.training_panel import TrainingPanel
 '''
 
 FORMULA = '''

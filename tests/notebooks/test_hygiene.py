@@ -22,7 +22,7 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from kdutils import claims
+from kdutils.lessons import catalog
 
 SECTIONS = ("header", "setup", "result", "example", "panels", "experiment", "limits", "exercises", "recall", "paper",
             "close")
@@ -172,7 +172,8 @@ def shown(notebook: NotebookNode, path: Path):
 
 def claimed(notebook: NotebookNode, path: Path):
     """The header names the claims that the notebook's experiment measures: a list by hand forgets the last one."""
-    ids = ", ".join(claim.id for claim in claims.of(path.stem.partition("_")[2]))
+    ids = ", ".join(claim.id for claim in catalog.claims().values()
+                    if claim.experiment == path.stem.partition("_")[2])
     if ids and f"| Claims tested here | {ids} |" not in notebook.cells[0].source:
         yield f"the header must have the row | Claims tested here | {ids} |"
 

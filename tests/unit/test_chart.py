@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdutils.errors import ParameterError
-from kdutils.panels.chart import Chart, Frame
-from kdutils.panels.live_figure import LiveFigure, Sender
+from kdutils.live.chart import Chart, Frame
+from kdutils.live.live_figure import LiveFigure, Sender
 
 
 def figure() -> go.Figure:

@@ -10,7 +10,12 @@ import pandas as pd
 import pytest
 import torch
 
-from kdutils.course.checks import CHECKS, base, check, dark_knowledge, subclass_distillation, tolerant_teachers
+from kdutils.course import checks as base
+from kdutils.course.checks import check
+from kdutils.lessons import catalog
+from kdutils.lessons.dark_knowledge import checks as dark_knowledge
+from kdutils.lessons.subclass_distillation import checks as subclass_distillation
+from kdutils.lessons.tolerant_teachers import checks as tolerant_teachers
 from kdutils.results import Effect, Results
 
 PAGES = {}      # exercise -> {"stub": code, "check": code, "solution": code}
@@ -47,18 +52,18 @@ def made_up(gain: float, noise: float = 1.0) -> Results:
 
 
 def test_every_exercise_of_the_pages_has_a_check_and_the_other_way_round():
-    assert set(PAGES) == set(CHECKS) and len(CHECKS) >= 6
+    assert set(PAGES) == set(catalog.exercises()) and len(catalog.exercises()) >= 6
     assert all(set(parts) == {"stub", "check", "solution"} for parts in PAGES.values())
 
 
-@pytest.mark.parametrize("name", CHECKS)
+@pytest.mark.parametrize("name", catalog.exercises())
 def test_the_solution_on_the_page_is_right(name):
     feedback = asked(name, PAGES[name]["solution"])
     assert feedback.state == "right", feedback
     assert feedback.message.endswith(".") and len(feedback.message) > 20      # it says something
 
 
-@pytest.mark.parametrize("name", CHECKS)
+@pytest.mark.parametrize("name", catalog.exercises())
 def test_the_stub_on_the_page_is_not_done_yet(name):
     feedback = asked(name, PAGES[name]["stub"])
     assert feedback.state == "not done yet", feedback
@@ -241,7 +246,7 @@ def test_a_wrong_answer_hears_why(name, swap, reason):
 
 
 def test_every_exercise_has_at_least_two_wrong_answers_here():
-    assert all(sum(name == slip for slip, *_ in SLIPS) >= 2 for name in CHECKS)
+    assert all(sum(name == slip for slip, *_ in SLIPS) >= 2 for name in catalog.exercises())
 
 
 @pytest.mark.parametrize(("name", "swap"), [
@@ -354,7 +359,7 @@ def test_settings_may_be_chosen_on_images_that_no_test_looks_at(refuses):
 
 # ---- code that breaks ---------------------------------------------------------------------------------------------
 
-FUNCTIONS = [name for name in CHECKS if "def " in PAGES[name]["stub"]]
+FUNCTIONS = [name for name in catalog.exercises() if "def " in PAGES[name]["stub"]]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -7,6 +7,10 @@ import pytest
 
 from kdutils import claims
 from kdutils.claims import MISSING, NOISY, NOT_SEEN, OPPOSITE, SEEN, Claim, Part, judge
+from kdutils.lessons import catalog
+from kdutils.lessons.dark_knowledge import claims as dark_knowledge_claims
+from kdutils.lessons.subclass_distillation import claims as subclass_distillation_claims
+from kdutils.lessons.tolerant_teachers import claims as tolerant_teachers_claims
 from kdutils.results import Effect, Results, interval
 
 
@@ -105,7 +109,7 @@ def made_results(**shift):
 
 
 def verdicts(results):
-    table = claims.table(results, claims.of("dark_knowledge"))
+    table = claims.table(results, dark_knowledge_claims.CLAIMS)
     assert set(table.claim) == {"H1", "H2", "H3", "H4", "H5"} and (table.groupby("claim").verdict.nunique() == 1).all()
     return dict(zip(table.claim, table.verdict, strict=True))
 
@@ -135,7 +139,7 @@ def test_h4_asks_for_recall_correction_and_a_margin():
 
 
 def test_the_table_shows_effect_rule_and_verdict_of_every_part():
-    table = claims.table(made_results(), claims.select(["H1", "H4"]))
+    table = claims.table(made_results(), catalog.select(["H1", "H4"]))
     assert list(table.columns) == ["claim", "says", "mean", "low", "high", "seeds", "unit", "rule", "part verdict",
                                    "verdict"]
     assert table.claim.tolist() == ["H1"] * 2 + ["H4"] * 3 and (table.seeds == SEEDS).all()
@@ -158,18 +162,18 @@ def test_one_seed_is_never_a_verdict():
 
 def test_claims_are_found_by_id_and_by_experiment(refuses):
     of_hinton, of_yang = ["H1", "H2", "H3", "H4", "H5"], ["G1", "G2", "G3", "G4", "G5", "G6", "G7", "G8"]
-    assert [claim.id for claim in claims.of("dark_knowledge")] == of_hinton
-    assert [claim.id for claim in claims.of("tolerant_teachers")] == of_yang
+    assert [claim.id for claim in dark_knowledge_claims.CLAIMS] == of_hinton
+    assert [claim.id for claim in tolerant_teachers_claims.CLAIMS] == of_yang
     of_mueller = [f"S{i}" for i in range(1, 9)]
-    assert [claim.id for claim in claims.of("subclass_distillation")] == of_mueller
-    assert [claim.id for claim in claims.select()] == of_hinton + of_yang + of_mueller
-    assert claims.of("nothing") == [] and [claim.id for claim in claims.select(["H3", "H1"])] == ["H3", "H1"]
-    for claim in claims.select():
+    assert [claim.id for claim in subclass_distillation_claims.CLAIMS] == of_mueller
+    assert [claim.id for claim in catalog.select()] == of_hinton + of_yang + of_mueller
+    assert [claim.id for claim in catalog.select(["H3", "H1"])] == ["H3", "H1"]
+    for claim in catalog.select():
         assert claim.statement.endswith(".") and claim.source and claim.parts
     with refuses("claim", "'H9'", "H1"):
-        claims.select(["H1", "H9"])
+        catalog.select(["H1", "H9"])
 
 
 def test_absent_records_are_one_sentence(refuses):
-    with refuses("no results", "no_such_experiment.json"):
-        claims.recorded("no_such_experiment")
+    with refuses("no results", "no_such_experiment", "recorded.json"):
+        catalog.recorded("no_such_experiment")

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from kdutils import cache, claims, cli, datasets
 from kdutils.course import doctor
+from kdutils.lessons import catalog
 from kdutils.results import Results
 
 runner = pytest.importorskip("kdutils.course.runner", reason="needs the notebook packages", exc_type=ImportError)
@@ -79,9 +80,9 @@ def test_claims_without_stored_results_are_not_measured(monkeypatch):
     def none(experiment):
         raise cli.ParameterError("there are no results.")
 
-    monkeypatch.setattr(claims, "recorded", none)
+    monkeypatch.setattr(catalog, "recorded", none)
     rows = json.loads(call("claims", "--json").stdout)
-    assert [row["id"] for row in rows] == list(claims.CLAIMS)
+    assert [row["id"] for row in rows] == list(catalog.claims())
     assert {row["verdict"] for row in rows} == {"not measured"}
     assert "no results are stored" in call("claims", "H1").stdout
 
@@ -92,10 +93,10 @@ def test_claims_show_verdict_effect_interval_seeds_device_and_date(monkeypatch):
                           for seed, gain in enumerate([4, 5, 6]) for method in ("kd", "hard")])
     part = claims.Part("gain", lambda results: results.paired("accuracy", {"method": "kd"}, {"method": "hard"}), low=1)
     lost = claims.Part("lost", lambda results: results.mean("accuracy", method="gone"))
-    monkeypatch.setattr(claims, "CLAIMS", {
+    monkeypatch.setattr(catalog, "claims", lambda: {
         "X1": claims.Claim("X1", "a paper", "It helps.", "made_up", (part,), paper="", why=""),
         "X2": claims.Claim("X2", "a paper", "It is lost.", "made_up", (lost,), paper="", why="")})
-    monkeypatch.setattr(claims, "recorded", lambda _: Results(table, {}, {"device": "a CPU", "date": "2026-01-02"}))
+    monkeypatch.setattr(catalog, "recorded", lambda _: Results(table, {}, {"device": "a CPU", "date": "2026-01-02"}))
 
     text = call("claims").stdout
     for words in ("X1", "seen", "It helps.", "gain: +5.0 [+2.5, +7.5] (3 seeds) points", "above 1", "a CPU",

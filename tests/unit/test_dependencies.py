@@ -88,7 +88,7 @@ def test_the_core_imports_core_dependencies_only():
     notebooks = {IMPORT_NAMES.get(Requirement(line).name, Requirement(line).name)
                  for line in EXTRAS["notebooks"] + EXTRAS["cluster"]}
     for name in ("errors", "seeds", "cache", "networks", "metrics", "results", "claims", "datasets", "objectives",
-                 "training", "experiments"):
+                 "training", "cohorts"):
         paths = (ROOT / "kdutils" / name).rglob("*.py") if (ROOT / "kdutils" / name).is_dir() else [
             ROOT / "kdutils" / f"{name}.py"]
         for path in paths:

@@ -8,10 +8,14 @@ import torch
 from sklearn.datasets import load_digits
 
 from kdutils import claims, metrics
-from kdutils.experiments import common, dark_knowledge, start_here
-from kdutils.experiments.common import HARD, Lab, Setting, cohort, distilled, teachers
-from kdutils.experiments.dark_knowledge import DarkKnowledge
-from kdutils.experiments.start_here import StartHere
+from kdutils import cohorts as common
+from kdutils.cohorts import HARD, Lab, Setting, cohort, distilled, teachers
+from kdutils.lessons import catalog
+from kdutils.lessons.dark_knowledge import claims as dark_knowledge_claims
+from kdutils.lessons.dark_knowledge import experiment as dark_knowledge
+from kdutils.lessons.dark_knowledge.experiment import DarkKnowledge
+from kdutils.lessons.start_here import experiment as start_here
+from kdutils.lessons.start_here.experiment import StartHere
 from kdutils.networks import MLP, Population
 from kdutils.objectives import hard_labels
 from kdutils.results import Results
@@ -205,8 +209,8 @@ def test_dark_knowledge_tells_what_it_does_and_is_recorded_whole(small, tmp_path
     results.save(tmp_path / "runs.json")
     again = Results.load(tmp_path / "runs.json")
     assert again.params == json.loads(json.dumps(results.params)) and again.complete
-    assert claims.table(again, claims.of("dark_knowledge"))["part verdict"].tolist() == claims.table(
-        results, claims.of("dark_knowledge"))["part verdict"].tolist()
+    assert claims.table(again, dark_knowledge_claims.CLAIMS)["part verdict"].tolist() == claims.table(
+        results, dark_knowledge_claims.CLAIMS)["part verdict"].tolist()
 
 
 def test_an_interrupt_keeps_the_finished_groups(fast_teachers):
@@ -251,11 +255,11 @@ def lecture():
     """The default experiment: 20 seeds, as notebook 01 runs it (about half a minute)."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        return claims.measure("dark_knowledge", lambda line: None)
+        return catalog.measure("dark_knowledge", lambda line: None)
 
 
 def test_all_claims_of_notebook_01_are_seen(lecture):
-    table = claims.table(lecture, claims.of("dark_knowledge"))
+    table = claims.table(lecture, dark_knowledge_claims.CLAIMS)
     assert table.set_index("says")["part verdict"].to_dict() == dict.fromkeys(table.says, claims.SEEN)
     assert set(table.claim) == {"H1", "H2", "H3", "H4", "H5"} and (table.seeds == 20).all()
 

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,8 @@ import kdutils
 PACKAGE = Path(kdutils.__file__).parent
 WORLD = {"ipywidgets", "plotly", "IPython", "anywidget", "matplotlib", "jupyterlab", "ipykernel", "papermill"}
 # From the ground up; each room may use those before it.
-FLOORS = ["errors", "seeds", "datasets", "networks", "objectives", "cache", "training", "metrics", "results",
-          "experiments", "claims"]
+FLOORS = ["errors", "seeds", "datasets", "networks", "objectives", "cache", "training", "metrics", "results", "cohorts",
+          "image_lab", "claims"]
 
 
 def imported(path):
@@ -45,7 +46,57 @@ def test_imports_point_down_only(room):
 def test_every_room_of_the_package_is_known():
     """A new room has to be given its place, here or above the line."""
     rooms = {path.stem for path in PACKAGE.iterdir() if (path / "__init__.py").exists() or path.suffix == ".py"}
-    assert rooms - {"__init__", "__main__"} <= {*FLOORS, "plots", "panels", "course", "cli"}
+    assert rooms - {"__init__", "__main__"} <= {*FLOORS, "sweeps", "headless", "plots", "live", "course", "lessons",
+                                                "cli"}
+
+
+# ---- the four rules of the lessons -------------------------------------------------------------------------------
+
+def what_is_wrong(package):
+    """A line for each breach of the four rules, in a package laid out like ours."""
+    lessons = package / "lessons"
+    names = {path.name for path in lessons.iterdir() if (path / "__init__.py").exists()}
+    for path in sorted(package.rglob("*.py")):
+        place = path.relative_to(package).parts
+        modules = list(imported(path))
+        lesson = place[1] if place[0] == "lessons" and len(place) > 2 else None
+        drawn = lesson and (place[2] == "figures.py" or place[2] == "panels")
+        if (lesson and not drawn) or place[0].removesuffix(".py") in {*FLOORS, "sweeps"}:
+            yield from (f"{path.name} imports {one}: only figures.py and panels/ may" for one in modules
+                        if one.split(".")[0] in WORLD)
+        for one in modules:
+            parts = one.split(".")
+            if parts[:2] != ["kdutils", "lessons"]:
+                continue
+            if lesson and parts[2] in names - {lesson}:
+                yield f"{lesson}/{path.name} imports the lesson {parts[2]}"
+            if place[0].removesuffix(".py") in {*FLOORS, "live", "plots"}:
+                yield f"{path.name} imports {one}: the engine knows no lesson"
+            if not lesson and parts[2] in names:
+                yield f"{path.name} imports {one}: only the catalog knows the lessons"
+        if place[0] == "lessons" and place[-1] == "__init__.py" and path.read_text().strip():
+            yield f"{'/'.join(place)} must be empty"
+
+
+def test_the_four_rules_hold():
+    assert not list(what_is_wrong(PACKAGE))
+
+
+@pytest.mark.parametrize("where, line, said", [
+    ("lessons/dark_knowledge/experiment.py", "import plotly", "only figures.py and panels/"),
+    ("sweeps/run.py", "from ipywidgets import Button", "only figures.py and panels/"),
+    ("lessons/dark_knowledge/checks.py", "from kdutils.lessons.start_here import experiment",
+     "imports the lesson start_here"),
+    ("lessons/dark_knowledge/__init__.py", "from kdutils.lessons.dark_knowledge import experiment", "must be empty"),
+    ("training/loop.py", "from kdutils.lessons import catalog", "the engine knows no lesson"),
+    ("cli.py", "from kdutils.lessons.dark_knowledge import experiment", "only the catalog knows"),
+])
+def test_a_planted_violation_is_found(where, line, said, tmp_path):
+    copy = shutil.copytree(PACKAGE, tmp_path / "kdutils", ignore=shutil.ignore_patterns("__pycache__", "*.json"))
+    planted = copy / where
+    planted.write_text(f"{line}\n{planted.read_text()}")
+    (complaint,) = what_is_wrong(copy)
+    assert said in complaint
 
 
 BARE = """
@@ -55,8 +106,10 @@ for name in {world}:
 import torch
 threads = threading.active_count()
 from kdutils import cache, claims, datasets, errors, metrics, networks, objectives, results, seeds, training
-from kdutils.experiments import common, dark_knowledge, start_here, subclass_clicks, subclass_distillation
-from kdutils.experiments import image_pairs, subclass_images, subclass_mnist, tolerant_teachers
+from kdutils import cohorts as common
+from kdutils.lessons.dark_knowledge import experiment as dark_knowledge
+from kdutils.lessons.start_here import experiment as start_here, subclass_clicks, subclass_distillation
+from kdutils.lessons.dark_knowledge import image_pairs, subclass_images, subclass_mnist, tolerant_teachers
 assert threading.active_count() == threads, threading.enumerate()
 assert not torch.cuda.is_initialized()
 assert "torchvision" not in sys.modules, "half a second that only the pictures of CelebA need"
@@ -86,7 +139,7 @@ class Absent:
 
 sys.meta_path.insert(0, Absent)
 importlib.util.find_spec = lambda name, package=None: None if name.split(".")[0] in world else found(name, package)
-files = ["tests/unit/test_plots.py", "tests/unit/test_subclass_mnist.py"]
+files = ["tests/unit/test_plots.py", "tests/unit/lessons/subclass_distillation/test_mnist.py"]
 sys.exit(pytest.main(["-q", "-m", "gpu", "--collect-only", "-p", "pytest_timeout", *files]))
 """
 

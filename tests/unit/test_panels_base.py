@@ -17,10 +17,10 @@ import pytest
 import torch
 from helpers import ours, until
 
-from kdutils.course.host import headless
 from kdutils.errors import ParameterError
-from kdutils.panels.base import Control, Panel
-from kdutils.panels.trainer import TrainingPanel
+from kdutils.headless import headless
+from kdutils.live.panel import Control, Panel
+from kdutils.live.training_panel import TrainingPanel
 
 
 class Softmax(Panel):
@@ -782,6 +782,6 @@ def test_a_wish_that_is_neither_yes_nor_no_is_refused(monkeypatch):
 
 
 def test_importing_panels_starts_no_thread_and_makes_no_widget():
-    code = ("import threading, sys, kdutils.panels.trainer\n"
+    code = ("import threading, sys, kdutils.live.training_panel\n"
             "assert threading.active_count() == 1 and 'ipywidgets' not in sys.modules, sorted(sys.modules)")
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ}, timeout=60)

@@ -18,6 +18,8 @@ from scipy import stats
 
 from kdutils import claims, plots
 from kdutils.datasets import load
+from kdutils.lessons.dark_knowledge import figures as dark_knowledge_figures
+from kdutils.lessons.start_here import figures as start_here_figures
 from kdutils.plots import static
 from kdutils.plots.base import log_temperature_axis
 from kdutils.plots.style import base_layout, translucent
@@ -96,7 +98,7 @@ def gains_of(size, temperature) -> list[float]:
 # ---- the figures --------------------------------------------------------------------------------------------------
 
 def test_learning_curves_show_means_bands_and_the_teacher(curves):
-    figure, reading = (plot := plots.learning_curves(curves)).figure, plot.reading
+    figure, reading = (plot := start_here_figures.learning_curves(curves)).figure, plot.reading
     for name, factor, levels in (("student, hard labels", 1, (60, 80)), ("student, distilled", 2, (55, 83))):
         expected = np.array([by_hand([level + factor * SCATTER[seed] for seed in SEEDS]) for level in levels])
         line = named(figure, name)
@@ -114,19 +116,19 @@ def test_learning_curves_show_means_bands_and_the_teacher(curves):
 def test_a_loss_is_called_less(curves):
     distilled = curves.table["method"] == "distilled"
     curves.table.loc[distilled, "accuracy"] -= 6
-    assert "2.9 points less accurate" in plots.learning_curves(curves).reading
+    assert "2.9 points less accurate" in start_here_figures.learning_curves(curves).reading
 
 
 def test_one_seed_has_curves_and_no_bands(curves):
     one = Results(curves.table[curves.table["seed"] == 0])
-    plot = plots.learning_curves(one)
+    plot = start_here_figures.learning_curves(one)
     assert column(named(plot.figure, "student, distilled").y).tolist() == [55, 83]
     assert np.isnan(column(plot.figure.data[0].y)).all()
     assert static.png(plot.figure)
 
 
 def test_gain_by_temperature_shows_paired_differences(sweep):
-    figure, reading = (plot := plots.gain_by_temperature(sweep)).figure, plot.reading
+    figure, reading = (plot := dark_knowledge_figures.gain_by_temperature(sweep)).figure, plot.reading
     for size, name in ((50, "50 images"), (1200, "1,200 images")):
         expected = np.array([by_hand(gains_of(size, t)) for t in TEMPERATURES])
         markers = named(figure, name)
@@ -141,7 +143,7 @@ def test_gain_by_temperature_shows_paired_differences(sweep):
 
 
 def test_whose_labels_compares_equal_sizes_at_equal_temperature(sweep):
-    figure, reading = (plot := plots.whose_labels(sweep)).figure, plot.reading
+    figure, reading = (plot := dark_knowledge_figures.whose_labels(sweep)).figure, plot.reading
     for name, gains in (("teacher saw all labels", gains_of(50, 4.0)),
                         ("teacher saw the same labels", [SCATTER[seed] for seed in SEEDS])):
         mean, low, high = by_hand(gains)
@@ -156,13 +158,13 @@ def test_whose_labels_compares_equal_sizes_at_equal_temperature(sweep):
 def test_whose_labels_says_when_there_is_nothing_to_compare(sweep, lacking):
     """Other temperatures in the parameters cell, or a run that was interrupted before its control."""
     without = sweep.table.drop(sweep.where(**lacking).index)
-    plot = plots.whose_labels(Results(without))
+    plot = dark_knowledge_figures.whose_labels(Results(without))
     assert not plot.figure.data and plot.reading.startswith("No size of the transfer set")
     assert static.png(plot.figure)
 
 
 def test_omitted_digit_shows_recall_before_and_after_the_correction(sweep):
-    figure, reading = (plot := plots.omitted_digit(sweep)).figure, plot.reading
+    figure, reading = (plot := dark_knowledge_figures.omitted_digit(sweep)).figure, plot.reading
     plain = np.array([by_hand([level + max(0, SCATTER[s]) for s in SEEDS]) for level in (0, 5, 40)])
     corrected = np.array([by_hand([level + SCATTER[s] for s in SEEDS]) for level in (30, 60, 90)])
     for name, expected in (("as trained", plain), ("bias corrected", corrected)):
@@ -175,7 +177,7 @@ def test_omitted_digit_shows_recall_before_and_after_the_correction(sweep):
 
 
 def test_omitted_digit_of_an_interrupted_run_says_so(sweep):
-    plot = plots.omitted_digit(Results(sweep.table[sweep.table["part"] == "sweep"]))
+    plot = dark_knowledge_figures.omitted_digit(Results(sweep.table[sweep.table["part"] == "sweep"]))
     assert "have not been trained" in plot.reading and static.png(plot.figure)
 
 
@@ -194,7 +196,7 @@ def test_the_gallery_shows_the_images_that_were_asked_for():
 def test_a_plot_shows_itself_with_its_sentence(curves, monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda what, **_: shown.append(what))
-    plot = plots.learning_curves(curves)
+    plot = start_here_figures.learning_curves(curves)
     plot._ipython_display_()
     bundle, line = shown
     assert bundle["text/plain"] == plot.reading and plot.reading in line.data
@@ -303,7 +305,7 @@ def place(mask) -> tuple[float, float]:
 
 
 def test_a_bundle_holds_the_figure_the_image_and_the_words(curves):
-    plot = plots.learning_curves(curves)
+    plot = start_here_figures.learning_curves(curves)
     bundle = json.loads(json.dumps(static.bundle(plot.figure, plot.reading)))
     assert set(bundle) == {"application/vnd.plotly.v1+json", "image/png", "text/plain"}
     again = go.Figure(bundle["application/vnd.plotly.v1+json"])
@@ -457,8 +459,9 @@ def test_other_traces_are_refused_in_one_sentence(trace, refuses):
 
 def test_the_figures_of_the_notebooks_stay_small(curves, sweep):
     data = load("digits")
-    made = [plots.learning_curves(curves), plots.gain_by_temperature(sweep), plots.whose_labels(sweep),
-            plots.omitted_digit(sweep), plots.digit_gallery(data, range(10))]
+    made = [start_here_figures.learning_curves(curves), dark_knowledge_figures.gain_by_temperature(sweep),
+            dark_knowledge_figures.whose_labels(sweep),
+            dark_knowledge_figures.omitted_digit(sweep), plots.digit_gallery(data, range(10))]
     for plot in made:
         assert len(json.dumps(static.bundle(plot.figure, plot.reading))) < 120_000
         assert len(plot.figure.to_json()) < 20_000       # no template of plotly's in it

@@ -37,7 +37,7 @@ display({**slider._repr_mimebundle_(), "text/html": "<b>a slider at 4</b>"}, raw
 
 WITNESS = """\
 import os
-from kdutils.course.host import headless
+from kdutils.headless import headless
 record("headless", headless())
 record("omp", os.environ["OMP_NUM_THREADS"])
 record("profile", session.profile)

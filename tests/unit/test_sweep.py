@@ -21,10 +21,13 @@ from click.testing import CliRunner
 from helpers import until
 
 from kdutils import cli
-from kdutils.experiments import SweepError, common, start_here, sweep
-from kdutils.experiments.sweep import _at_once, _measures, _pool, names, one_table, points
+from kdutils import cohorts as common
+from kdutils.lessons import catalog
+from kdutils.lessons.start_here import experiment as start_here
 from kdutils.networks import MLP
 from kdutils.results import Results
+from kdutils.sweeps import SweepError, sweep
+from kdutils.sweeps.run import _at_once, _measures, _pool, names, one_table, points
 from kdutils.training import Recipe
 
 TINY = start_here.StartHere(seeds=2, transfer=20, steps=20)
@@ -220,7 +223,7 @@ def test_a_point_that_always_kills_its_worker_is_given_up_and_the_others_are_kep
         pools[-1].alone = workers == 1
         yield pools[-1]
 
-    monkeypatch.setattr(sys.modules["kdutils.experiments.sweep"], "_pool", pool)
+    monkeypatch.setattr(sys.modules["kdutils.sweeps.run"], "_pool", pool)
     with pytest.raises(SweepError) as caught:
         sweep(NAME, {"size": SIZES}, folder=tmp_path / "points", base=made_up, workers=2)
     sentence = str(caught.value)
@@ -369,7 +372,7 @@ def test_an_interrupt_ends_the_workers(made_up, tmp_path):
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows has no signal mask")
 def test_a_worker_hears_no_interrupt_from_its_first_moment_on(monkeypatch):
     """Catches workers that fill the terminal with tracebacks if Ctrl-C comes while they are still starting."""
-    monkeypatch.setattr(sys.modules["kdutils.experiments.sweep"], "_worker", None)  # nor is it their own doing
+    monkeypatch.setattr(sys.modules["kdutils.sweeps.run"], "_worker", None)  # nor is it their own doing
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
     with _pool(1) as pool:
         assert signal.SIGINT in pool.submit(signal.pthread_sigmask, signal.SIG_BLOCK, []).result()
@@ -378,7 +381,7 @@ def test_a_worker_hears_no_interrupt_from_its_first_moment_on(monkeypatch):
 
 def test_the_time_left_is_that_of_the_points_measured_now(made_up, tmp_path, monkeypatch):
     """Catches points of an earlier call, which took no time in this one, in the estimate."""
-    module, said, clock = sys.modules["kdutils.experiments.sweep"], [], itertools.count(0, 60)
+    module, said, clock = sys.modules["kdutils.sweeps.run"], [], itertools.count(0, 60)
     sweep(NAME, {"size": SIZES[:1]}, folder=tmp_path / "points", base=made_up)
     monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     sweep(NAME, {"size": SIZES}, folder=tmp_path / "points", report=said.append, base=made_up, workers=1)
@@ -461,19 +464,20 @@ def test_what_the_data_forbid_is_refused_before_the_first_point_runs(grid, words
     assert not said, "no bar is drawn"
 
 
-EMBEDDED = {"image_pairs": "digits", "subclass_images": "digits-2x5", "subclass_mnist": "digits-2x5"}
+EMBEDDED = {"dark_knowledge.image_pairs": "digits", "subclass_distillation.images": "digits-2x5",
+            "subclass_distillation.mnist": "digits-2x5"}
 
 
 @pytest.mark.parametrize("name", names())
 def test_every_experiment_of_the_course_looks_at_its_data_first(name, monkeypatch, tmp_path, refuses):
     monkeypatch.setenv("KDUTILS_DATA", str(tmp_path))
-    module = sys.modules[f"kdutils.experiments.{name}"]
+    module = catalog.experiment(name)
     monkeypatch.setattr(module, "run", lambda *_: pytest.fail("it has begun"))
     with refuses("nowhere"):
         sweep(name, {"device": ["nowhere"]} | ({"data": [EMBEDDED[name]]} if name in EMBEDDED else {}), workers=1)
     if hasattr(module.DEFAULT, "data"):
         with refuses("The data set fashion-mnist is not in", str(tmp_path)):
-            sweep(name, {"data": ["fashion-mnist" if name == "image_pairs" else "fashion-2"]}, workers=1)
+            sweep(name, {"data": ["fashion-mnist" if name == "dark_knowledge.image_pairs" else "fashion-2"]}, workers=1)
 
 
 def test_another_s_workers_have_data_of_their_own(fast_teachers):
@@ -592,7 +596,7 @@ def test_a_worker_ends_with_the_process_that_started_it(made_up, tmp_path):
         if __name__ == "__main__":
             from dataclasses import replace
             from made_up_package.experiment import DEFAULT
-            from kdutils.experiments import sweep
+            from kdutils.sweeps import sweep
             def kill(done, points):
                 if done == 1:
                     os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,369 @@
+"""Notebook 02: how strict should a first teacher be? Tolerance, temperature, generations (Yang et al. 2018).
+
+Everything of one seed is paired: split, starts and batch orders are the same for every eta and every kind of ancestor.
+Accuracies and masses are in percent, measured on the 597 test digits of the seed's split, entropies in bits.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+
+import torch
+from torch import Tensor
+
+from kdutils import cache, metrics
+from kdutils import seeds as streams
+from kdutils.cohorts import HARD, STUDENT, TEACHER_RECIPE, Lab, cohort, digest, distilled, tabled
+from kdutils.datasets import label_noise, load, take
+from kdutils.errors import at_least, between, different, one_of, positive, whole
+from kdutils.networks import MLP, Population, Specification
+from kdutils.objectives import ancestor, distillation, hard_labels, softmax
+from kdutils.results import Results
+from kdutils.training import Knobs, Recipe, Task, steps
+
+# Classes that look alike, for the data sets that have such groups; digits have none.
+GROUPS = {"fashion-mnist": ((0, 2, 3, 4, 6), (5, 7, 9), (1,), (8,))}  # tops and dresses, shoes, trousers, bags
+
+TEACHER = MLP(64, (128,), 10)
+LINEAGE = MLP(64, (32,), 10)
+
+
+@dataclass(frozen=True)
+class Ancestor:
+    """A kind of first teacher: the knobs of `objectives.ancestor`; all 0 is plain training, called strict."""
+
+    name: str
+    eta: float = 0.0
+    ranks: int = 5
+    epsilon: float = 0.0
+    beta: float = 0.0
+
+
+STRICT = Ancestor("strict")
+
+
+def tolerant(eta: float, ranks: int = 5) -> Ancestor:
+    """A first teacher with tolerance eta."""
+    return Ancestor(f"eta {eta:g}", float(eta), ranks)
+
+
+def kinds(ranks: int = 5, classes: int = 10, p: float = 8 / 9, lower: float = 2 / 3) -> tuple[Ancestor, ...]:
+    """Strict, tolerant, very tolerant, smoothed and penalised ancestors of a lineage.
+
+    Tolerant, smoothed and penalised ones have the same label probability `p` at their free optimum, so that they
+    differ in where the rest goes and not in how much it is; the very tolerant one has `lower`. 8/9 and 2/3 are
+    eta = 0.9 and 1.2 at 5 ranks.
+    """
+    q = (1 - p) / (classes - 1)
+    eta, more = ((ranks - 1) / (ranks * label) for label in (p, lower))
+    return (Ancestor("strict", 0.0, ranks), Ancestor("tolerant", eta, ranks), Ancestor("very tolerant", more, ranks),
+            Ancestor("smoothed", 0.0, ranks, epsilon=classes * q),
+            Ancestor("penalised", 0.0, ranks, beta=1 / (p * math.log(p / q))))
+
+
+@dataclass(frozen=True)
+class TolerantTeachers:
+    """seeds: runs per setting. etas, ranks: the sweep of tolerance, 0 first. transfer_sizes, temperatures: of the
+    students. noise: share of wrong labels in the noise part. generations: after the first teacher. lineages: pairs
+    (images, share of wrong labels) that a lineage is trained on. label_weight: lambda, of the labels beside the
+    teacher. probed: the first digit that the lineages of the probe never see; probe_images: labelled ones of the rest.
+    grouped: a data set of `GROUPS` in which secondary mass can lie inside the label's group, or None: it has to be
+    fetched, so that the digits alone are the default; grouped_images: what its teachers see. Steps of a teacher, a
+    student, a network of a lineage."""
+
+    seeds: int = 20
+    etas: tuple[float, ...] = (0.0, 0.3, 0.6, 0.9, 1.2)
+    ranks: int = 5
+    transfer_sizes: tuple[int, ...] = (100, 1200)
+    temperatures: tuple[float, ...] = (1.0, 4.0)
+    noise: float = 0.4
+    generations: int = 5
+    lineages: tuple[tuple[int, float], ...] = ((200, 0.0), (400, 0.3))
+    label_weight: float = 0.5
+    probed: int = 6
+    probe_images: int = 100
+    grouped: str | None = None
+    grouped_images: int = 2000
+    teacher_steps: int = TEACHER_RECIPE.steps
+    student_steps: int = 600
+    lineage_steps: int = 300
+    seed: int = 0
+    device: str = "cpu"
+
+    def __post_init__(self):
+        for name in ("seeds", "generations", "teacher_steps", "student_steps", "lineage_steps", "probe_images",
+                     "grouped_images"):
+            whole(name.replace("_", " "), getattr(self, name), 1)
+        whole("ranks", self.ranks, 2, 10, why="the classes")
+        whole("probed", self.probed, 3, 8)
+        if self.grouped is not None:
+            one_of("grouped", self.grouped, GROUPS)
+        between("lambda", self.label_weight, 0, 1)
+        whole("number of etas", len(self.etas), 1)
+        for eta in self.etas:
+            at_least("eta", eta, 0)
+        for temperature in self.temperatures:
+            positive("temperature", temperature)
+        for rate in (self.noise, *(rate for _, rate in self.lineages)):
+            between("label noise", rate, 0, 1)
+        for name in ("etas", "transfer_sizes", "temperatures", "lineages"):
+            different(name, getattr(self, name))
+
+
+DEFAULT = TolerantTeachers()
+# Every setting of the default, so that every claim is measured, if badly: few seeds and steps.
+SMOKE = TolerantTeachers(seeds=3, teacher_steps=80, student_steps=60, lineage_steps=40)
+
+
+def opened(params: TolerantTeachers) -> Lab:
+    """The data; refuses what cannot be run before anything is trained."""
+    lab = Lab.open("digits", params.seeds, params.seed, params.device)
+    for n in (*params.transfer_sizes, *(n for n, _ in params.lineages)):
+        whole("transfer images", n, 1, lab.pool.shape[1], why="the pool of digits")
+    if params.grouped:
+        load(params.grouped)  # absent data say so
+    return lab
+
+
+def run(params: TolerantTeachers, report: Callable[[str], None] = lambda line: None) -> Results:
+    """A row per run and part. Columns that say which run it was, None where they do not apply:
+
+    part         "teacher", "student", "noise", "generations", "ensemble", "probe" or "groups"
+    method       "teacher", "hard labels", "distilled"; in lineages the kind: "strict", "tolerant", "very tolerant",
+                 "smoothed", "penalised"; "longer": one strict network with the budget of a whole lineage;
+                 "independent": strict networks of other starts; "pixels": a probe of the images themselves
+    eta, temperature, transfer (images), noise (share of wrong labels), generation, members (of an ensemble), seed
+
+    What was measured: accuracy (of the linear probe in part "probe"); of teachers and generations also entropy,
+    primary (mass of rank 1), secondary (ranks 2 .. K) and rest. In part "groups" also inside: the share of the mass of
+    ranks 2 .. K on classes of the label's group, in percent, which would be `chance_inside` if they were drawn by lot.
+    """
+    start = time.perf_counter()
+    lab = opened(params)
+    return tabled(_groups(lab, params, report), params, start, report)
+
+
+def ancestors(lab: Lab, train: Tensor, chosen: Sequence[Ancestor], spec: Specification = TEACHER,
+              recipe: Recipe = TEACHER_RECIPE, labels: Tensor | None = None) -> Tensor:
+    """Logits (A, S, N, C) for every image of first teachers of A kinds, one per seed, trained on `train` (S, n).
+
+    labels: (S, N) where they see others than the data's. Paid for once: they come from the cache if they can.
+    """
+    made_of = {"data": lab.data.fingerprint, "network": [type(spec).__name__, asdict(spec)], "recipe": asdict(recipe),
+               "ancestors": [asdict(one) for one in chosen], "seeds": lab.seeds, "train": digest(train),
+               "labels": digest(labels) if labels is not None else None, "device": train.device.type}
+
+    def make():
+        population = _first(lab, train, chosen, spec, recipe, labels)
+        return {"logits": population.predict(lab.data.inputs).unflatten(0, (len(chosen), -1))}
+
+    return cache.load_or_make("ancestors", made_of, make, device=str(train.device))["logits"]
+
+
+def lineages(lab: Lab, train: Tensor, chosen: Sequence[Ancestor], generations: int, label_weight: float = 0.5,
+             spec: Specification = LINEAGE, recipe: Recipe | None = None,
+             labels: Tensor | None = None) -> Iterator[Population]:
+    """Generation 0, 1, ... of A kinds of ancestors, one lineage per seed: populations of A * S networks.
+
+    Each network learns from labels, weighed by lambda, and from the network before it at T = 1; it has the same size
+    and the same budget, and starts afresh. Only generation 0 knows of tolerance: where a network follows its targets
+    exactly, what its ancestor left beside the label is multiplied by 1 - lambda in each generation. Start and batch
+    order depend on seed and generation, not on the kind.
+    """
+    whole("generations", generations, 1)
+    between("lambda", label_weight, 0, 1)
+    recipe = recipe or Recipe(steps=300)
+    yield (population := _first(lab, train, chosen, spec, recipe, labels))
+    knobs = Knobs(temperature=1.0, alpha=1 - label_weight)
+    for generation in range(1, generations + 1):
+        teacher = {"logits": population.predict(lab.data.inputs)}
+        yield (population := _trained(lab, train, len(chosen), spec, recipe, distillation, knobs, labels, teacher,
+                                      f"generation {generation}"))
+
+
+def _groups(lab: Lab, params: TolerantTeachers, report) -> Iterator[list[dict]]:
+    recipe = Recipe(params.teacher_steps, TEACHER_RECIPE.batch, TEACHER_RECIPE.lr)
+    chosen = [tolerant(eta, params.ranks) for eta in params.etas]
+    words = ", ".join(f"{eta:g}" for eta in params.etas)
+    report(f"{params.seeds} teachers for each eta of {words} (from the cache if trained before)")
+    logits = ancestors(lab, lab.pool, chosen, TEACHER, recipe)
+    yield _teacher_rows(lab, logits, params, part="teacher", noise=0.0)
+    for n in params.transfer_sizes:
+        report(f"students of these teachers, and of hard labels, on {n} images")
+        yield _student_rows(lab, logits, lab.transfer(n), params, None, part="student", noise=0.0)
+    report(f"the same with {params.noise:.0%} wrong labels, on all {lab.pool.shape[1]} images")
+    labels = _noisy(lab, params.noise)
+    logits = ancestors(lab, lab.pool, chosen, TEACHER, recipe, labels)
+    yield _teacher_rows(lab, logits, params, part="noise", noise=params.noise)
+    yield _student_rows(lab, logits, lab.pool, params, labels, part="noise", noise=params.noise)
+    for n, noise in params.lineages:
+        report(f"lineages of {params.generations} generations on {n} images, {noise:.0%} wrong labels")
+        yield _lineage_rows(lab, n, noise, params)
+    report(f"lineages that never see the digits {params.probed}-9, and linear probes of what they know of these")
+    yield _probe_rows(lab, params)
+    if params.grouped:
+        report(f"teachers of {params.grouped}, {params.grouped_images:,} images: whose are the secondary classes?")
+        yield _group_rows(params)
+
+
+# ---- teachers and students ---------------------------------------------------------------------------------------
+
+def _teacher_rows(lab: Lab, logits: Tensor, params: TolerantTeachers, **same) -> list[dict]:
+    same |= {"transfer": lab.pool.shape[1], "method": "teacher"}
+    values = _answers(lab, logits.flatten(0, 1), params.ranks)
+    return _rows(lab, [{"eta": eta} for eta in params.etas], values, **same)
+
+
+def _student_rows(lab: Lab, logits: Tensor, transfer: Tensor, params: TolerantTeachers, labels: Tensor | None,
+                  **same) -> list[dict]:
+    arms = [(None, HARD)] + [(eta, distilled(temperature, teacher)) for temperature in params.temperatures
+                             for teacher, eta in enumerate(params.etas)]
+    students = cohort(lab, logits, transfer, [setting for _, setting in arms], STUDENT, labels)
+    for _ in students.train(Recipe(steps=params.student_steps)):
+        pass
+    runs = [{"eta": eta, "method": setting.method, "temperature": setting.temperature} for eta, setting in arms]
+    return _rows(lab, runs, {"accuracy": students.accuracy()}, transfer=transfer.shape[1], **same)
+
+
+def _group_rows(params: TolerantTeachers) -> list[dict]:
+    """Teachers of every eta on a data set whose classes have groups; measured on its first 2,000 test images."""
+    lab = Lab.open(params.grouped, params.seeds, params.seed, params.device)
+    train, test = lab.transfer(params.grouped_images), lab.test[:, :2000]
+    spec = MLP(lab.data.inputs[0].numel(), TEACHER.hidden, lab.data.n_classes)
+    recipe = Recipe(params.teacher_steps, TEACHER_RECIPE.batch, TEACHER_RECIPE.lr)
+    arms = len(params.etas)
+    population = _first(lab, train, [tolerant(eta, params.ranks) for eta in params.etas], spec, recipe, None)
+    logits = population.predict(take(lab.data.inputs, test.repeat(arms, 1)))
+    labels = lab.data.labels[test].repeat(arms, 1)
+    inside = [metrics.mass_inside_groups(z, y, GROUPS[params.grouped], params.ranks)
+              for z, y in zip(logits, labels, strict=True)]
+    values = {"accuracy": 100 * metrics.accuracy(logits, labels), "inside": 100 * torch.stack(inside)}
+    values |= _masses(logits, params.ranks)
+    return _rows(lab, [{"eta": eta} for eta in params.etas], values, part="groups", method="teacher", noise=0.0,
+                 transfer=train.shape[1])
+
+
+def chance_inside(name: str) -> float:
+    """The share (percent) of secondary mass inside the label's group, if the secondary classes were drawn by lot."""
+    groups = [len(group) for group in GROUPS[one_of("grouped", name, GROUPS)]]
+    counted = [size for size in groups if size > 1]
+    return 100 * sum(size * (size - 1) for size in counted) / sum(counted) / (sum(groups) - 1)
+
+
+# ---- lineages ----------------------------------------------------------------------------------------------------
+
+def _lineage_rows(lab: Lab, n: int, noise: float, params: TolerantTeachers) -> list[dict]:
+    """Parts "generations" and "ensemble" of one pair (images, noise)."""
+    train, recipe = lab.transfer(n), Recipe(steps=params.lineage_steps)
+    labels, chosen, rows = _noisy(lab, noise), kinds(params.ranks), []
+    same = {"transfer": n, "noise": noise}
+    named = [{"method": kind.name} for kind in chosen]
+    united, independent = 0, 0
+    for generation, population in enumerate(lineages(lab, train, chosen, params.generations, params.label_weight,
+                                                     LINEAGE, recipe, labels)):
+        logits = population.predict(lab.data.inputs)
+        rows += _rows(lab, named, _answers(lab, logits, params.ranks), part="generations", generation=generation,
+                      **same)
+        united = united + softmax(logits)
+        if generation:
+            logits = _trained(lab, train, 1, LINEAGE, recipe, hard_labels, Knobs(), labels, None,
+                              f"independent {generation}").predict(lab.data.inputs)
+        independent = independent + softmax(logits[:params.seeds])  # the first one is the strict ancestor itself
+        for runs, p in ((named, united), ([{"method": "independent"}], independent)):
+            rows += _rows(lab, runs, {"accuracy": lab.accuracy(p)}, part="ensemble", members=generation + 1, **same)
+    longer = Recipe(steps=params.lineage_steps * (params.generations + 1))
+    logits = _trained(lab, train, 1, LINEAGE, longer, hard_labels, Knobs(), labels, None, None).predict(lab.data.inputs)
+    return rows + _rows(lab, [{"method": "longer"}], _answers(lab, logits, params.ranks), part="generations",
+                        generation=params.generations, **same)
+
+
+def _probe_rows(lab: Lab, params: TolerantTeachers) -> list[dict]:
+    """Lineages on the digits below `probed`; a linear probe on what their hidden layer makes of the others.
+
+    With fewer classes the tolerance keeps its share of them (5 of 10 ranks: 3 of 6) and its p*.
+    """
+    seen = params.probed
+    train = [pool[lab.data.labels[pool] < seen] for pool in lab.pool]
+    train = torch.stack([indices[:min(map(len, train))] for indices in train])
+    spec, recipe = MLP(64, LINEAGE.hidden, seen), Recipe(steps=params.lineage_steps)
+    chosen = kinds(max(2, round(params.ranks * seen / 10)), seen)
+    named, rows = [{"method": kind.name} for kind in chosen], []
+    same = {"part": "probe", "transfer": train.shape[1], "noise": 0.0}
+    for generation, population in enumerate(lineages(lab, train, chosen, params.generations, params.label_weight,
+                                                     spec, recipe)):
+        with torch.no_grad():
+            features = population.features(lab.data.inputs)["hidden1"]
+        rows += _rows(lab, named, {"accuracy": _probe(lab, features, seen, params.probe_images)},
+                      generation=generation, **same)
+    pixels = lab.data.inputs.flatten(1).expand(params.seeds, -1, -1)
+    return rows + _rows(lab, [{"method": "pixels"}], {"accuracy": _probe(lab, pixels, seen, params.probe_images)},
+                        generation=0, **same)
+
+
+def _probe(lab: Lab, features: Tensor, seen: int, n: int) -> Tensor:
+    """Test accuracy (percent) of ridge regression on standardised features (M, N, F): classes >= `seen`, (M,).
+
+    Trained on the first n such images of the pool, which no lineage was trained on; the penalty is 1, the default of
+    scikit-learn's RidgeClassifier, and the intercept is not penalised.
+    """
+    labels, accuracies = lab.data.labels, []
+    for member, x in enumerate(features):
+        pool, test = (index[labels[index] >= seen] for index in (lab.pool[member % len(lab.seeds)],
+                                                                 lab.test[member % len(lab.seeds)]))
+        pool = pool[:n]
+        mean, spread = x[pool].mean(0), x[pool].std(0, correction=0)
+        x = ((x - mean) / spread.where(spread > 0, 1)).double()
+        target = torch.nn.functional.one_hot(labels[pool] - seen, 10 - seen).double() * 2 - 1
+        gram = x[pool].T @ x[pool] + torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+        weight = torch.linalg.solve(gram, x[pool].T @ target)  # the features are centred: no intercept in it
+        guess = (x[test] @ weight + target.mean(0)).argmax(-1) + seen
+        accuracies.append(100 * (guess == labels[test]).float().mean())
+    return torch.stack(accuracies)
+
+
+# ---- training and tables -----------------------------------------------------------------------------------------
+
+def _first(lab: Lab, train: Tensor, chosen: Sequence[Ancestor], spec, recipe, labels) -> Population:
+    values = {field.name: [getattr(one, field.name) for one in chosen for _ in lab.seeds]
+              for field in fields(Ancestor) if field.name != "name"}
+    return _trained(lab, train, len(chosen), spec, recipe, ancestor, Knobs(**values), labels, None, None)
+
+
+def _trained(lab: Lab, train: Tensor, arms: int, spec, recipe, objective, knobs, labels, teacher,
+             purpose: str | None) -> Population:
+    """arms * S networks, trained; `purpose` names the random stream of start and order, None is the seed's own."""
+    own = [seed if purpose is None else streams.derive(seed, purpose) for seed in lab.seeds] * arms
+    population = Population(spec, own, train.device)
+    labels = lab.data.labels if labels is None else labels.repeat(arms, 1)
+    task = Task(lab.data.inputs, labels, train.repeat(arms, 1), own, teacher)
+    for _ in steps(population, task, objective, knobs, recipe, every=recipe.steps):
+        pass
+    return population.copy()
+
+
+def _noisy(lab: Lab, rate: float) -> Tensor | None:
+    """(S, N): each seed's labels, a share `rate` of them wrong; None where all are right."""
+    labels = [label_noise(lab.data.labels, rate, lab.data.n_classes, seed) for seed in lab.seeds]
+    return torch.stack(labels) if rate else None
+
+
+def _answers(lab: Lab, logits: Tensor, ranks: int) -> dict[str, Tensor]:
+    """What is measured of logits (M, N, C) on each member's test images: {name: (M,)}."""
+    test = lab.test.repeat(len(logits) // len(lab.seeds), 1)
+    picked = logits.gather(1, test[..., None].expand(-1, -1, logits.shape[-1]))
+    return {"accuracy": lab.accuracy(logits)} | _masses(picked, ranks)
+
+
+def _masses(logits: Tensor, ranks: int) -> dict[str, Tensor]:
+    """Entropy, and mass by rank, of answers (M, N, C): {name: (M,)}."""
+    primary, secondary, rest = (100 * metrics.mass_in_ranks(logits, ranks)).unbind(-1)
+    return {"entropy": metrics.entropy(logits).mean(-1), "primary": primary, "secondary": secondary, "rest": rest}
+
+
+def _rows(lab: Lab, runs: Sequence[dict], values: dict[str, Tensor], **same) -> list[dict]:
+    """A row for each of `runs` and seed, with the values (runs * S,) of that network."""
+    listed = {name: value.flatten().tolist() for name, value in values.items()}
+    pairs = [(one, seed) for one in runs for seed in lab.seeds]
+    return [same | one | {"seed": seed} | {name: column[i] for name, column in listed.items()}
+            for i, (one, seed) in enumerate(pairs)]
