@@ -105,11 +105,10 @@ for name in {world}:
     sys.modules[name] = None  # importing it now raises ImportError
 import torch
 threads = threading.active_count()
-from kdutils import cache, claims, datasets, errors, metrics, networks, objectives, results, seeds, training
-from kdutils import cohorts as common
-from kdutils.lessons.dark_knowledge import experiment as dark_knowledge
-from kdutils.lessons.start_here import experiment as start_here, subclass_clicks, subclass_distillation
-from kdutils.lessons.dark_knowledge import image_pairs, subclass_images, subclass_mnist, tolerant_teachers
+from kdutils import cache, claims, cohorts, datasets, errors, metrics, networks, objectives, results, seeds, sweeps
+from kdutils.lessons import catalog
+assert catalog.experiments() and catalog.claims()
+start_here = catalog.experiment("start_here")
 assert threading.active_count() == threads, threading.enumerate()
 assert not torch.cuda.is_initialized()
 assert "torchvision" not in sys.modules, "half a second that only the pictures of CelebA need"
