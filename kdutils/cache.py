@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 Tensors = dict[str, torch.Tensor]
 
 # The code whose change can change a trained network.
-_MAKERS = ("seeds", "datasets", "networks", "objectives", "training")
+_MAKERS = ("rng", "datasets", "networks", "objectives", "training")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from kdutils.errors import whole
 from kdutils.networks import MLP, Population, Specification
 from kdutils.objectives import distillation, hard_labels
 from kdutils.results import Results, provenance
-from kdutils.training import Knobs, Recipe, Snapshot, Task, steps
+from kdutils.training import Knobs, Recipe, Snapshot, Task, fit, train
 
 TEACHER = MLP(64, (128, 128), 10)
 TEACHER_RECIPE = Recipe(steps=600, batch=64, lr=3e-3)
@@ -41,7 +41,7 @@ def distilled(temperature: float, teacher: int = 0) -> Setting:
 
 
 @dataclass(frozen=True, eq=False)
-class Lab:
+class Splits:
     """A data set with a split per seed: pool (S, P) and test (S, Q) indices.
 
     own: (S, n), the rows of each seed, where seeds have data of their own that lie one after the other in `data`.
@@ -54,13 +54,13 @@ class Lab:
     own: Tensor | None = None
 
     @classmethod
-    def open(cls, name: str = "digits", seeds: int = 12, seed: int = 0, device: str = "cpu") -> "Lab":
+    def open(cls, name: str = "digits", seeds: int = 12, seed: int = 0, device: str = "cpu") -> "Splits":
         """`seeds` splits of the data set, for the seeds `seed`, `seed` + 1, ..."""
         whole("seeds", seeds, 1)
         return cls.of(load(name, device), seeds, seed)
 
     @classmethod
-    def of(cls, data: Dataset, seeds: int = 12, seed: int = 0) -> "Lab":
+    def of(cls, data: Dataset, seeds: int = 12, seed: int = 0) -> "Splits":
         """The same for a data set at hand, such as one with coarser labels."""
         chosen = tuple(range(seed, seed + whole("seeds", seeds, 1)))
         splits = [split(data, one) for one in chosen]
@@ -77,7 +77,7 @@ class Lab:
         return 100 * metrics.accuracy(picked, self.data.labels[test])
 
 
-def teachers(lab: Lab, train: Tensor, spec: Specification = TEACHER, recipe: Recipe = TEACHER_RECIPE) -> Tensor:
+def teachers(lab: Splits, train: Tensor, spec: Specification = TEACHER, recipe: Recipe = TEACHER_RECIPE) -> Tensor:
     """Logits (S, N, C) of one teacher per seed for every image, each trained on its row of `train` (S, n).
 
     Teachers are paid for once: the logits come from the cache if these teachers were trained before.
@@ -88,8 +88,7 @@ def teachers(lab: Lab, train: Tensor, spec: Specification = TEACHER, recipe: Rec
     def make():
         population = Population(spec, lab.seeds, train.device)
         task = Task(lab.data.inputs, lab.data.labels, train, lab.seeds)
-        for _ in steps(population, task, hard_labels, recipe=recipe, every=recipe.steps):
-            pass
+        fit(population, task, hard_labels, recipe=recipe)
         return {"logits": population.predict(lab.data.inputs)}
 
     return cache.load_or_make("teachers", made_of, make, device=str(train.device))["logits"]
@@ -99,7 +98,7 @@ def teachers(lab: Lab, train: Tensor, spec: Specification = TEACHER, recipe: Rec
 class Cohort:
     """A population over settings x seeds, ready to train: member k * S + s is setting k with seed s."""
 
-    lab: Lab
+    lab: Splits
     settings: tuple[Setting, ...]
     population: Population
     task: Task
@@ -107,7 +106,7 @@ class Cohort:
 
     def train(self, recipe: Recipe, every: int | None = None) -> Iterator[Snapshot]:
         """The training loop over this cohort."""
-        return steps(self.population, self.task, distillation, self.knobs, recipe, every or recipe.steps)
+        return train(self.population, self.task, distillation, self.knobs, recipe, every or recipe.steps)
 
     def test_logits(self) -> tuple[Tensor, Tensor]:
         """Logits (M, Q, C) and labels (M, Q) of each member's test images."""
@@ -126,7 +125,7 @@ class Cohort:
                 | {name: column[i] for name, column in listed.items()} for i, (setting, seed) in enumerate(runs)]
 
 
-def cohort(lab: Lab, teacher_logits: Tensor, transfer: Tensor, settings: Sequence[Setting],
+def cohort(lab: Splits, teacher_logits: Tensor, transfer: Tensor, settings: Sequence[Setting],
            spec: Specification = STUDENT, labels: Tensor | None = None) -> Cohort:
     """Students of every setting and seed: the same split, initialisation and batch order for each seed's arms.
 
@@ -144,7 +143,7 @@ def cohort(lab: Lab, teacher_logits: Tensor, transfer: Tensor, settings: Sequenc
     return Cohort(lab, tuple(settings), Population(spec, seeds, transfer.device), task, knobs)
 
 
-def tabled(groups: Iterator[list[dict]], params, start: float, report: Callable[[str], None],
+def collect(groups: Iterator[list[dict]], params, start: float, report: Callable[[str], None],
            keep: Callable[[Results], None] | None = None) -> Results:
     """The rows of all groups as the results of an experiment with these parameters, which began at `start`.
 

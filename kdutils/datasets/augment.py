@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kdutils import seeds as streams
+from kdutils import rng
 from kdutils.datasets.base import Dataset
 from kdutils.errors import ParameterError, at_least, positive, whole
 
@@ -56,7 +56,7 @@ NONE = Augmentation(pad=0, flip=False)
 
 
 @dataclass(frozen=True, eq=False)
-class Draws:
+class AugmentationParams:
     """Everything random about S steps of M members with batches of B, on the CPU until moved.
 
     view (S, M, B): 0 .. views - 1. centre (S, M, B, 2): of the cutout hole. weight (S, M): of an image in its mixture,
@@ -73,21 +73,21 @@ class Draws:
     def __len__(self) -> int:
         return len(self.view)
 
-    def each(self, change) -> "Draws":
+    def each(self, change) -> "AugmentationParams":
         """`change` applied to everything that is there: moved to a device, or one step picked."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Draws(**{name: None if value is None else change(value) for name, value in values.items()})
+        return AugmentationParams(**{name: None if value is None else change(value) for name, value in values.items()})
 
 
-class Dice:
+class AugmentationSampler:
     """The streams of M members: each seed and purpose has its own, so that switching one on never moves another."""
 
     def __init__(self, augmentation: Augmentation, seeds: Sequence[int], size: tuple[int, int]):
         self.augmentation, self.size = augmentation, size
-        self._views, self._holes = ([streams.generator(seed, use) for seed in seeds] for use in ("view", "cutout"))
-        self._mixtures = [np.random.default_rng(streams.derive(seed, "mixture")) for seed in seeds]
+        self._views, self._holes = ([rng.generator(seed, use) for seed in seeds] for use in ("view", "cutout"))
+        self._mixtures = [np.random.default_rng(rng.derive(seed, "mixture")) for seed in seeds]
 
-    def draw(self, steps: int, batch: int) -> Draws:
+    def draw(self, steps: int, batch: int) -> AugmentationParams:
         """The next `steps` steps."""
         how, (height, width) = self.augmentation, self.size
         view = torch.stack([torch.randint(how.views, (steps, batch), generator=one) for one in self._views], 1)
@@ -104,15 +104,15 @@ class Dice:
         if how.cutmix:
             box = rectangle(weight, torch.from_numpy(middle), height, width)
             weight = kept(box, height, width)
-        return Draws(view, centre, weight, partner, box)
+        return AugmentationParams(view, centre, weight, partner, box)
 
 
-class Windows:
+class ImageStore:
     """Images that stay on their device as bytes, ready to be cut: one index operation per batch.
 
     Each image lies there with its black border, channels last, and so does its mirror image: a crop, mirrored or not,
     is then a window into one long row of pixels that starts at a computed place. Takes
-    2 N c (h + 2 pad)(w + 2 pad) bytes, half of it without flip: `Windows.bytes`.
+    2 N c (h + 2 pad)(w + 2 pad) bytes, half of it without flip: `ImageStore.bytes`.
     """
 
     def __init__(self, images: Tensor, augmentation: Augmentation):

@@ -28,7 +28,7 @@ import torch
 from scipy.optimize import brentq
 from torch import Tensor
 
-from kdutils import seeds
+from kdutils import rng
 from kdutils.datasets.table import Table
 from kdutils.errors import at_least, between, whole
 
@@ -92,7 +92,7 @@ def clicks(seed: int = 0, n: int = 20_000, segments: int = 6, rate: float = 0.1,
     made = the_world(whole("world", world, 0), whole("segments", segments, 1, 50),
                      between("click rate", rate, 0.001, 0.999), at_least("separation", separation, 0),
                      at_least("strength", strength, 0))
-    random = seeds.generator(seed, "clicks")
+    random = rng.generator(seed, "clicks")
     segment, x, c = made.draw(n, random)
     clicked = made.logits(x, c).gather(1, segment[:, None])[:, 0].sigmoid() > torch.rand(
         n, generator=random, dtype=torch.float64)
@@ -105,7 +105,7 @@ def clicks(seed: int = 0, n: int = 20_000, segments: int = 6, rate: float = 0.1,
 @cache
 def the_world(world: int, segments: int, rate: float, separation: float, strength: float) -> World:
     """The world of these values; its intercept makes the expected click rate `rate` over a reference sample."""
-    random = seeds.generator(world, "world of clicks")
+    random = rng.generator(world, "world of clicks")
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=random, dtype=torch.float64)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from kdutils import seeds
+from kdutils import rng
 from kdutils.datasets.base import Dataset, Split
 from kdutils.errors import ParameterError, between, whole
 
@@ -17,7 +17,7 @@ def split(data: Dataset, seed: int, n_test: int = 597) -> Split:
     Where the owners made a split, theirs is kept and only the pool's order depends on the seed; otherwise `n_test`
     images, drawn at random, are set aside. 597 of the 1,797 digits leave a pool of 1,200.
     """
-    order = torch.randperm(len(data), generator=seeds.generator(seed, "split")).to(data.labels.device)
+    order = torch.randperm(len(data), generator=rng.generator(seed, "split")).to(data.labels.device)
     if data.test is not None:
         return Split(pool=order[~torch.isin(order, data.test)], test=data.test)
     whole("n_test", n_test, 1, len(data) - 1, why=f"{data.name} has {len(data)} images")
@@ -68,7 +68,7 @@ def label_noise(labels: Tensor, rate: float, n_classes: int, seed: int) -> Tenso
     """
     between("label noise", rate, 0, 1)
     whole("n_classes", n_classes, 2)
-    random = seeds.generator(seed, "label noise")
+    random = rng.generator(seed, "label noise")
     wrong = torch.randperm(len(labels), generator=random)[: round(rate * len(labels))]
     shift = torch.randint(1, n_classes, wrong.shape, generator=random)
     noisy = labels.cpu().clone()

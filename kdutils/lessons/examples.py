@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from kdutils import metrics
-from kdutils.cohorts import Lab, teachers
+from kdutils.cohorts import Splits, teachers
 from kdutils.objectives import softmax
 
 
@@ -32,7 +32,7 @@ class Example:
         return f"a {self.label}, a little like a {self.second}"
 
 
-def one_per_class(lab: Lab, logits: Tensor) -> tuple[Example, ...]:
+def one_per_class(lab: Splits, logits: Tensor) -> tuple[Example, ...]:
     """For each class a test digit that the first seed's teacher is sure of and yet has much to say about.
 
     Sure: the label has at least 98% at T = 1. Much: the largest entropy at T = 4. logits: (S, N, 10), from `teachers`.
@@ -47,5 +47,5 @@ def one_per_class(lab: Lab, logits: Tensor) -> tuple[Example, ...]:
 
 def usual_examples() -> tuple[Example, ...]:
     """`one_per_class` of the first split and its (cached) teacher."""
-    lab = Lab.open("digits", seeds=1)
+    lab = Splits.open("digits", seeds=1)
     return one_per_class(lab, teachers(lab, lab.pool))

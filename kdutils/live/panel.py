@@ -113,7 +113,7 @@ def _digits(step: float) -> int:
     return next(n for n in range(12) if n == 11 or math.isclose(step * 10**n, round(step * 10**n), abs_tol=1e-9))
 
 
-class Quiet:
+class Debouncer:
     """Calls `action(names)` once, `delay` seconds after the last `touch`, in a thread that then ends."""
 
     def __init__(self, delay: float, action: Callable[[frozenset[str]], None]):
@@ -193,7 +193,7 @@ class Panel:
         self._words = threading.RLock()    # one status or reading at a time on its way to the page
         self._status, self._tone = "", ""
         self._calm = ("", "")              # the status to return to when a refused value was put right
-        self._quiet = Quiet(self.delay, partial(self._try, self.released))
+        self._debouncer = Debouncer(self.delay, partial(self._try, self.released))
         self.error: Exception | None = None     # what last went wrong in a callback or a run
         self.prepare()
         self.chart = Chart(self.build_figure())
@@ -239,7 +239,7 @@ class Panel:
 
     def set(self, **values) -> None:
         """Change values; all are checked before the first one changes."""
-        self._quiet.cancel()
+        self._debouncer.cancel()
         self._change(values)
 
     def preset(self, name: str) -> None:
@@ -359,7 +359,7 @@ class Panel:
     def _by_hand(self, values: Mapping) -> None:
         changed = self._change(values)
         if changed and type(self).released is not Panel.released:
-            self._quiet.touch(changed)
+            self._debouncer.touch(changed)
 
     def _show_values(self) -> None:
         """Move the controls on the page to the values; what they report meanwhile, in this thread, is no news."""

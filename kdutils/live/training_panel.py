@@ -21,7 +21,7 @@ class Progress(Protocol):
     steps: int
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """Where a run stands; a snapshot itself would keep a whole population alive."""
 
     step: int
@@ -70,7 +70,7 @@ class TrainingPanel(Panel):
         _stop_former(self)
 
     def _rewind(self) -> None:
-        self._at: Place | None = None
+        self._at: Position | None = None
         self._resumed: tuple[float, int] | None = None      # when, and at which step, the run last began to move
         self._began = self._due = self._framed = self._told = self._hold = 0.0
 
@@ -82,7 +82,7 @@ class TrainingPanel(Panel):
         self.draw(frozenset(self._values))
 
     def start(self) -> Iterator[Progress]:
-        """A fresh generator of snapshots over the current values: kdutils.training.steps(...)."""
+        """A fresh generator of snapshots over the current values: kdutils.training.train(...)."""
         raise TypeError(f"{type(self).__name__} must define start().")
 
     def observe(self, snapshot: Progress) -> None:
@@ -161,7 +161,7 @@ class TrainingPanel(Panel):
 
     def stop(self) -> bool:
         """End the run and keep its curves. True if it has ended, False if a long step is still under way."""
-        self._quiet.cancel()
+        self._debouncer.cancel()
         with self._news:
             self._after = None
             if self._busy and self._order != "stop":
@@ -234,7 +234,7 @@ class TrainingPanel(Panel):
 
     def _take_up(self, job: str) -> None:
         """job: "train"; "fast", at full speed; "step", pausing after one snapshot; "reset", clearing the figure."""
-        self._quiet.cancel()
+        self._debouncer.cancel()
         self._rewind()
         self.error = None
         self._job, self._busy, self._parked, self._after = job, True, False, None
@@ -338,7 +338,7 @@ class TrainingPanel(Panel):
         now = time.monotonic()
         with self._news:
             before = self._at.step if self._at else 0
-            self._at = Place(snapshot.step, snapshot.steps)
+            self._at = Position(snapshot.step, snapshot.steps)
             if self._resumed is None:
                 self._resumed = now, snapshot.step
             # A step that took too long is not made up for by a burst.

@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from kdutils import seeds as streams
+from kdutils import rng
 from kdutils.errors import ParameterError
 
 Parameters = Mapping[str, Tensor]
@@ -45,7 +45,7 @@ class Seeded:
         # torch's layers draw from the one global CPU generator: borrow it alone (torch.manual_seed would reseed the
         # GPUs' too), and one thread at a time, or two panels would mix their starts.
         with _BORROWED, torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(streams.derive(seed, "init"))
+            torch.default_generator.manual_seed(rng.derive(seed, "init"))
             return self.build()
 
 

@@ -31,19 +31,20 @@ from kdutils.objectives.subclass import (
     subclass_teacher,
 )
 from kdutils.objectives.tolerance import (
-    ancestor,
-    ancestor_convex,
     confidence_penalty,
     optimum,
     penalty_optimum,
     smoothing_optimum,
     threshold,
+    tolerant_teacher,
+    tolerant_teacher_convex,
     top_score_difference,
 )
 
-__all__ = ["ancestor", "ancestor_convex", "class_logits", "confidence_penalty", "cross_entropy", "direction",
-           "distillation", "hard_labels", "kd_loss", "l2_scale", "label_smoothing", "largest_probability",
-           "log_softmax", "mean_spread", "mixed_distillation", "normalised_temperature_kd", "on_sphere", "optimum",
-           "penalty_optimum", "per_sample_distillation", "smoothing_optimum", "soft_cross_entropy", "softmax",
-           "spherical_distillation", "spherical_kd", "spherical_loss", "spread", "std_scale", "subclass_auxiliary",
-           "subclass_distillation", "subclass_entropy", "subclass_teacher", "threshold", "top_score_difference"]
+__all__ = ["class_logits", "confidence_penalty", "cross_entropy", "direction", "distillation", "hard_labels",
+           "kd_loss", "l2_scale", "label_smoothing", "largest_probability", "log_softmax", "mean_spread",
+           "mixed_distillation", "normalised_temperature_kd", "on_sphere", "optimum", "penalty_optimum",
+           "per_sample_distillation", "smoothing_optimum", "soft_cross_entropy", "softmax", "spherical_distillation",
+           "spherical_kd", "spherical_loss", "spread", "std_scale", "subclass_auxiliary", "subclass_distillation",
+           "subclass_entropy", "subclass_teacher", "threshold", "tolerant_teacher", "tolerant_teacher_convex",
+           "top_score_difference"]

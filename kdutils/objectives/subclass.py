@@ -20,8 +20,8 @@ from kdutils.objectives.hinton import kd_loss
 from kdutils.objectives.softmax import log_softmax, per_network
 
 FORMS = ("contrastive", "entropy")
-MOST = 20
-TINY = 1e-30
+MAX_SUBCLASSES = 20
+EPS = 1e-30
 
 
 def class_logits(logits: Tensor, sizes: Sequence[int]) -> Tensor:
@@ -72,7 +72,7 @@ def subclass_entropy(logits: Tensor, sizes: Sequence[int]) -> Tensor:
         log_q = log_softmax(block)
         q = log_q.exp()
         # Held above 0, where the slope of the entropy has no end.
-        mean = ((weight[..., None] * q).mean(-2) / share[..., None].clamp_min(TINY)).clamp_min(TINY)
+        mean = ((weight[..., None] * q).mean(-2) / share[..., None].clamp_min(EPS)).clamp_min(EPS)
         unsure = -(weight * (q * log_q).sum(-1)).mean(-1)
         loss = loss + unsure + share * (mean * mean.log()).sum(-1)
     return loss
@@ -145,7 +145,7 @@ def auxiliary_temperature(t_aux: float | Tensor, logits: Tensor) -> float | Tens
 def _sizes(sizes: Sequence[int]) -> tuple[int, ...]:
     if not len(sizes):
         raise ParameterError("sizes must name at least one class, got none.")
-    return tuple(whole("subclasses of a class", size, 1, MOST) for size in sizes)
+    return tuple(whole("subclasses of a class", size, 1, MAX_SUBCLASSES) for size in sizes)
 
 
 def _two_or_more(logits: Tensor) -> None:

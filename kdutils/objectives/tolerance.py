@@ -41,7 +41,7 @@ def confidence_penalty(logits: Tensor, labels: Tensor, beta: float | Tensor) -> 
     return cross_entropy(logits, labels) - beta * _entropy(logits)
 
 
-def ancestor(student, teacher, labels, knobs) -> Tensor:
+def tolerant_teacher(student, teacher, labels, knobs) -> Tensor:
     """Objective of every kind of first teacher: CE smoothed by epsilon + eta * TSD(ranks) - beta * entropy.
 
     Knobs that are not given count as 0, and with all of them 0 this is `hard_labels`, bit for bit. Each may be a tensor
@@ -55,7 +55,7 @@ def ancestor(student, teacher, labels, knobs) -> Tensor:
     return loss - beta * _entropy(logits) if _asked(beta) else loss
 
 
-def ancestor_convex(student, teacher, labels, knobs) -> Tensor:
+def tolerant_teacher_convex(student, teacher, labels, knobs) -> Tensor:
     """Objective: the other reading of the paper, eta * CE + (1 - eta) * TSD(ranks), 0 <= eta <= 1.
 
     Here a *smaller* eta is more tolerant and eta = 1 is plain cross-entropy: never mix values of the two forms.

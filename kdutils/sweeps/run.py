@@ -37,7 +37,7 @@ from kdutils.lessons import catalog
 from kdutils.results import Results
 
 # A point is given up when it was lost with its worker this often; the last time it ran alone, so it is its own doing.
-LOSSES = 3
+ATTEMPTS = 3
 PROFILES = {"smoke": "SMOKE", "lecture": "DEFAULT", "full": "FULL"}
 
 
@@ -77,7 +77,7 @@ def sweep(experiment: str, grid: Mapping[str, Iterable], executor: Executor | No
 
     experiment: a name of `lessons.catalog` ("start_here", "dark_knowledge.image_pairs"), or the dotted path of a module
         of your own: a dataclass of parameters, `DEFAULT`, and `run(params, report) -> Results`. If it has a function
-        `opened(params)`, which looks at data and device and trains nothing, that is called for every point before
+        `prepare(params)`, which looks at data and device and trains nothing, that is called for every point before
         the first of them runs; not with an executor of yours, whose workers may have other data and devices than
         this machine.
     grid: {parameter: values}. The parameters that are not named have the value of `base`, else of DEFAULT.
@@ -96,8 +96,8 @@ def sweep(experiment: str, grid: Mapping[str, Iterable], executor: Executor | No
     not overlap. A swept parameter whose name the table has already, for another thing, is called swept_NAME there.
     Values with several parts are written as JSON text in the table.
     Raises ParameterError before any work, for a name or value that the experiment does not take or data that are not
-    there; SweepError at the end if a point failed or killed its worker LOSSES times. A keyboard interrupt returns what
-    is finished, complete=False.
+    there; SweepError at the end if a point failed or killed its worker ATTEMPTS times. A keyboard interrupt returns
+    what is finished, complete=False.
     The script that calls this with a pool needs the usual `if __name__ == "__main__":`.
     """
     base = _module(experiment).DEFAULT if base is None else base
@@ -276,7 +276,7 @@ class _Run:
         self.paths = [folder / f"{point.experiment}-{point.key}.json" for point in todo]
         self.done: dict[int, Results] = {}
         self.failures: dict[int, str] = {}
-        self.losses = [0] * len(todo)
+        self.attempts = [0] * len(todo)
         self.start, self.fresh, self._kept, self._shown = time.perf_counter(), 0, kept, progress is not None
         for i, path in enumerate(self.paths):
             if (found := self._found(path)) is not None:
@@ -285,8 +285,8 @@ class _Run:
     def try_out(self) -> None:
         """Let every missing point look at its data and device: what its experiment refuses, it refuses here."""
         for i in self.missing:
-            if opened := getattr(_module(self.points[i].experiment), "opened", None):
-                opened(self.points[i].params)
+            if prepare := getattr(_module(self.points[i].experiment), "prepare", None):
+                prepare(self.points[i].params)
 
     def begin(self) -> None:
         """Say what is there already."""
@@ -328,9 +328,9 @@ class _Run:
 
     def lost(self, i: int) -> None:
         """Count that a point went down with its worker."""
-        self.losses[i] += 1
-        if self.losses[i] >= LOSSES:
-            self.fail(i, f"its worker died {LOSSES} times, the last time with nothing beside it")
+        self.attempts[i] += 1
+        if self.attempts[i] >= ATTEMPTS:
+            self.fail(i, f"its worker died {ATTEMPTS} times, the last time with nothing beside it")
         else:
             self.report(f"A worker died during {self.points[i]}; the point is run again.")
 
@@ -418,7 +418,7 @@ def _here(run: _Run, threads: int) -> None:
 def _own_pool(run: _Run, threads: int, workers: int) -> None:
     """A pool of processes, made anew when it breaks; a point lost before runs alone the last time."""
     while missing := run.missing:
-        suspects = [i for i in missing if run.losses[i] == LOSSES - 1]
+        suspects = [i for i in missing if run.attempts[i] == ATTEMPTS - 1]
         others = [i for i in missing if i not in suspects]
         now, room = (others, workers) if others else (suspects[:1], 1)
         with _pool(min(room, len(now))) as pool:

@@ -2,11 +2,11 @@
 
 from kdutils.training.images import ImageRecipe, ImageSnapshot, ImageTask, image_logits, image_steps
 from kdutils.training.knobs import RANGES, Knobs, check_knob
-from kdutils.training.loop import History, Recipe, Snapshot, Task, fit, steps
+from kdutils.training.loop import Recipe, Snapshot, Task, fit, train
 from kdutils.training.optimizers import SGD, Adam
-from kdutils.training.switches import PLAIN, Switches
-from kdutils.training.views import Pictures, Teacher, TeacherViews
+from kdutils.training.switches import PLAIN, Speedups
+from kdutils.training.views import CachedTeacher, Pictures, Teacher
 
-__all__ = ["PLAIN", "RANGES", "SGD", "Adam", "History", "ImageRecipe", "ImageSnapshot", "ImageTask", "Knobs",
-           "Pictures", "Recipe", "Snapshot", "Switches", "Task", "Teacher", "TeacherViews", "check_knob", "fit",
-           "image_logits", "image_steps", "steps"]
+__all__ = ["PLAIN", "RANGES", "SGD", "Adam", "ImageRecipe", "ImageSnapshot", "ImageTask", "Knobs",
+           "Pictures", "Recipe", "Snapshot", "Speedups", "Task", "Teacher", "CachedTeacher", "check_knob", "fit",
+           "image_logits", "image_steps", "train"]

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from kdutils.datasets import Dataset
-from kdutils.datasets.augment import Augmentation, Dice, Normalisation, cutmix, cutout, mixup
+from kdutils.datasets.augment import Augmentation, AugmentationSampler, Normalisation, cutmix, cutout, mixup
 from kdutils.errors import Named, ParameterError, at_least, between, one_of, positive, whole
 from kdutils.networks import features
 from kdutils.training.knobs import Knobs
 from kdutils.training.loop import Objective, batches
-from kdutils.training.switches import PLAIN, Switches
-from kdutils.training.views import Pictures, Teacher, TeacherViews, sent
+from kdutils.training.switches import PLAIN, Speedups
+from kdutils.training.views import CachedTeacher, Pictures, Teacher, to_device
 
 BLOCK = 64  # steps whose random numbers are drawn, moved and shown to the teacher together
 
@@ -94,7 +94,7 @@ class ImageTask:
 
     pictures: Pictures
     seed: int = 0
-    teacher: Teacher | TeacherViews | None = None
+    teacher: Teacher | CachedTeacher | None = None
     labels: Tensor | None = None
     augmentation: Augmentation | None = None
 
@@ -106,10 +106,10 @@ class ImageTask:
         if (how.pad, how.flip) != (has.pad, has.flip):
             raise ParameterError(f"these pictures were made for pad={has.pad}, flip={has.flip}; got pad={how.pad}, "
                                  f"flip={how.flip}.")
-        if isinstance(self.teacher, TeacherViews) and not how.finite:
+        if isinstance(self.teacher, CachedTeacher) and not how.finite:
             raise ParameterError("the teacher must be online with cutout, mixup or cutmix, which make a new picture "
                                  f"each time; got kept answers with {how}.")
-        if isinstance(self.teacher, TeacherViews) and self.teacher.pictures.fingerprint != self.pictures.fingerprint:
+        if isinstance(self.teacher, CachedTeacher) and self.teacher.pictures.fingerprint != self.pictures.fingerprint:
             raise ParameterError("kept answers must be to the pictures that are trained on, "
                                  f"{self.pictures.fingerprint}; got answers to {self.teacher.pictures.fingerprint}.")
         object.__setattr__(self, "augmentation", how)
@@ -134,7 +134,7 @@ class ImageSnapshot:
 
 
 def image_steps(network: nn.Module, task: ImageTask, objective: Objective, knobs: Knobs | None = None,
-                recipe: ImageRecipe | None = None, switches: Switches = PLAIN, every: int | None = None,
+                recipe: ImageRecipe | None = None, switches: Speedups = PLAIN, every: int | None = None,
                 reads: tuple[str, ...] = ("logits",)) -> Iterator[ImageSnapshot]:
     """Train `network` in place; yields at step 0, every `every` steps (default: each epoch) and at the end.
 
@@ -163,7 +163,7 @@ def rehearse(objective: Objective, classes: int, taught: bool, knobs: Knobs) -> 
 def _image_steps(network, task, objective, knobs, recipe, switches, every, reads) -> Iterator[ImageSnapshot]:
     device, steps = task.pictures.device, recipe.total(len(task.pictures))
     switches.place(network, device)
-    step = (Recorded if switches.cuda_graphs else Step)(network, task, objective, recipe, switches, reads)
+    step = (GraphStep if switches.cuda_graphs else Step)(network, task, objective, recipe, switches, reads)
     rate, rows = SCHEDULES[recipe.schedule], prepared(task, recipe, steps)
     clock, images = Clock(device), min(recipe.batch, len(task.pictures))
 
@@ -220,7 +220,7 @@ def prepared(task: ImageTask, recipe: ImageRecipe, steps: int) -> Iterator[Row]:
     """What each step is about, drawn in blocks on the CPU, shown to the teacher, and sent to the device together."""
     n, device = len(task.pictures), task.pictures.device
     order = batches([task.seed], n, recipe.batch)
-    dice = Dice(task.augmentation, [task.seed], task.pictures.windows.shape[1:])
+    dice = AugmentationSampler(task.augmentation, [task.seed], task.pictures.windows.shape[1:])
     while steps > 0:
         block = min(BLOCK, steps)
         index = torch.stack([next(order) for _ in range(block)])
@@ -228,7 +228,7 @@ def prepared(task: ImageTask, recipe: ImageRecipe, steps: int) -> Iterator[Row]:
         if task.teacher is not None:
             task.teacher.prepare(index, draws.view)
         drawn = {"index": index} | {name: value for name, value in vars(draws).items() if value is not None}
-        here = {name: sent(value[:, 0], device) for name, value in drawn.items()}
+        here = {name: to_device(value[:, 0], device) for name, value in drawn.items()}
         yield from ({name: value[number] for name, value in here.items()} for number in range(block))
         steps -= block
 
@@ -239,7 +239,7 @@ class Step:
     first = 0  # how many first steps are set apart by the clock
 
     def __init__(self, network: nn.Module, task: ImageTask, objective: Objective, recipe: ImageRecipe,
-                 switches: Switches, reads: tuple[str, ...]):
+                 switches: Speedups, reads: tuple[str, ...]):
         device, width = task.pictures.device, task.pictures.windows.shape[-1]
         self.network, self.task, self.objective, self.switches, self.reads = network, task, objective, switches, reads
         self.normalise = task.pictures.normalisation.on(device, width, switches.channels_last)
@@ -300,7 +300,7 @@ class Step:
         return loss
 
 
-class Recorded(Step):
+class GraphStep(Step):
     """A step that is run a few times, then recorded as a CUDA graph and replayed: one launch instead of hundreds.
 
     Knobs are constants of the recording; when one changes, some steps run as they are (a compiler may have to work) and
@@ -368,7 +368,7 @@ def mixing(augmentation: Augmentation, row: Row) -> Callable[[Tensor], Tensor]:
 
 @torch.no_grad()
 def image_logits(network: nn.Module, data: Dataset, index: Tensor, normalisation: Normalisation,
-                 switches: Switches = PLAIN, chunk: int = 500) -> Tensor:
+                 switches: Speedups = PLAIN, chunk: int = 500) -> Tensor:
     """Logits (n, C) of the images `index` as they are, in evaluation mode; the network's mode is given back."""
     device, was_training = data.images.device, network.training
     normalise = normalisation.on(device, data.shape[-1], switches.channels_last)

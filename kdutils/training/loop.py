@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from kdutils import seeds as streams
+from kdutils import rng
 from kdutils.datasets import take
 from kdutils.errors import Named, ParameterError, at_least, one_of, positive, whole
 from kdutils.networks import Outputs, Population
@@ -118,20 +118,7 @@ class Snapshot:
     population: Population
 
 
-@dataclass(frozen=True, eq=False)
-class History:
-    """All snapshots of a blocking fit; `complete` is False if it was interrupted."""
-
-    snapshots: tuple[Snapshot, ...]
-    complete: bool
-
-    @property
-    def loss(self) -> Tensor:
-        """(snapshots, M)."""
-        return torch.stack([snapshot.loss for snapshot in self.snapshots])
-
-
-def steps(population: Population, task: Task, objective: Objective, knobs: Knobs | None = None,
+def train(population: Population, task: Task, objective: Objective, knobs: Knobs | None = None,
           recipe: Recipe | None = None, every: int = 20) -> Iterator[Snapshot]:
     """Train `population` in place; yields at step 0, every `every` steps, and at the end.
 
@@ -169,18 +156,10 @@ def _steps(population, task, objective, knobs, recipe, every) -> Iterator[Snapsh
 
 
 def fit(population: Population, task: Task, objective: Objective, knobs: Knobs | None = None,
-        recipe: Recipe | None = None, every: int = 20) -> History:
-    """Train to the end, blocking. A keyboard interrupt ends it early and keeps the history."""
-    snapshots = []
-    try:
-        for snapshot in steps(population, task, objective, knobs, recipe, every):
-            snapshots.append(snapshot)
-    except KeyboardInterrupt:
-        done = snapshots[-1] if snapshots else None
-        print(f"Stopped at step {done.step} of {done.steps}; the history up to there is kept." if done
-              else "Stopped before the first step.")
-        return History(tuple(snapshots), complete=False)
-    return History(tuple(snapshots), complete=True)
+        recipe: Recipe | None = None, every: int | None = None) -> list[Snapshot]:
+    """Train `population` in place to the end, blocking; the snapshots, by default those of the first and last step."""
+    recipe = recipe or Recipe()
+    return list(train(population, task, objective, knobs, recipe, every or recipe.steps))
 
 
 def batches(seeds: Sequence[int], n: int, batch: int, device: torch.device | str = "cpu") -> Iterator[Tensor]:
@@ -194,7 +173,7 @@ def batches(seeds: Sequence[int], n: int, batch: int, device: torch.device | str
     epochs = max(1, 64 // per_epoch)  # drawn in blocks: one sort instead of 64
     unique = list(dict.fromkeys(seeds))
     row = torch.tensor([unique.index(seed) for seed in seeds])
-    random = [streams.generator(seed, "order") for seed in unique]
+    random = [rng.generator(seed, "order") for seed in unique]
     while True:
         orders = _ranking(torch.stack([torch.rand(epochs, n, generator=one) for one in random]))
         block = orders[:, :, : per_epoch * batch].reshape(len(unique), epochs * per_epoch, batch)

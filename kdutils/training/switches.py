@@ -11,7 +11,7 @@ from kdutils.errors import ParameterError, one_of
 
 
 @dataclass(frozen=True)
-class Switches:
+class Speedups:
     """channels_last: the channels of a pixel side by side in memory. bf16: networks in bfloat16 where autocast finds it
     safe; losses, gradients of weights and the optimiser stay in single precision (in which a GPU's convolutions use
     TF32, unless `torch.backends.cudnn.allow_tf32` is off). compiled: torch.compile. cuda_graphs: a whole step recorded
@@ -64,29 +64,29 @@ class Switches:
         return ", ".join(on) or "all switches off"
 
 
-PLAIN = Switches()
+PLAIN = Speedups()
 
 
-def fast(device: str | torch.device, compiled: bool | None = None) -> Switches:
+def fast(device: str | torch.device, compiled: bool | None = None) -> Speedups:
     """The switches that pay on this device.
 
     A GPU: all of them. A CPU: channels_last, fused and folded, and bf16 where the processor computes with it;
     compiling costs half a minute and gains little there.
     """
     if torch.device(device).type == "cuda":
-        return Switches(True, True, True if compiled is None else compiled, True, True, True, True)
-    return Switches(channels_last=True, bf16=_bf16_in_hardware(), compiled=bool(compiled), fused=True, folded=True)
+        return Speedups(True, True, True if compiled is None else compiled, True, True, True, True)
+    return Speedups(channels_last=True, bf16=_bf16_in_hardware(), compiled=bool(compiled), fused=True, folded=True)
 
 
-CHOICES: dict[str, Callable[[str], Switches]] = {
+CHOICES: dict[str, Callable[[str], Speedups]] = {
     "plain": lambda device: PLAIN,
     "fast": fast,
     "fast, not compiled": lambda device: fast(device, compiled=False),
-    "single precision": lambda device: Switches(**(vars(fast(device)) | {"bf16": False})),
+    "single precision": lambda device: Speedups(**(vars(fast(device)) | {"bf16": False})),
 }
 
 
-def chosen(name: str, device: str) -> Switches:
+def chosen(name: str, device: str) -> Speedups:
     """The switches of this name on this device."""
     return CHOICES[one_of("switches", name, CHOICES)](device)
 

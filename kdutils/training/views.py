@@ -1,7 +1,7 @@
 """What an image network is trained on, and the teacher's answers to it: asked each time, or once per picture.
 
 Crop and flip make finitely many pictures of an image, its views. A teacher is frozen, so its answer to (image, view)
-never changes: `TeacherViews` keeps every answer the first time it is needed, in exactly the place of that image and
+never changes: `CachedTeacher` keeps every answer the first time it is needed, in exactly the place of that image and
 view. Further seeds, temperatures and students then need no teacher at all. `Teacher` asks each time. Both are called
 in the same way, and the loop does not know which it has.
 """
@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from kdutils import cache
 from kdutils.datasets import Dataset
-from kdutils.datasets.augment import Augmentation, Normalisation, Windows
+from kdutils.datasets.augment import Augmentation, ImageStore, Normalisation
 from kdutils.errors import ParameterError, one_of
 from kdutils.networks import Outputs
 from kdutils.networks.images import folded
 from kdutils.training.memory import free_memory
-from kdutils.training.switches import PLAIN, Switches
+from kdutils.training.switches import PLAIN, Speedups
 
 KEPT_AS = {"float16": torch.float16, "float32": torch.float32}
 
@@ -34,7 +34,7 @@ class Pictures:
     Images are numbered by their place in `train`: 0 .. n - 1. labels (n,). normalisation is that of new networks.
     """
 
-    windows: Windows
+    windows: ImageStore
     labels: Tensor
     normalisation: Normalisation
     fingerprint: str
@@ -43,7 +43,7 @@ class Pictures:
     def of(cls, data: Dataset, train: Tensor, augmentation: Augmentation) -> "Pictures":
         """The images `train` (n,) of a data set."""
         made_of = f"{data.fingerprint} {augmentation.pad} {augmentation.flip}".encode() + train.cpu().numpy().tobytes()
-        return cls(Windows(data.images[train], augmentation), data.labels[train], Normalisation.of(data, train),
+        return cls(ImageStore(data.images[train], augmentation), data.labels[train], Normalisation.of(data, train),
                    hashlib.sha256(made_of).hexdigest()[:12])
 
     def __len__(self) -> int:
@@ -65,7 +65,7 @@ class Teacher:
     that training the network further does not change the teacher.
     """
 
-    def __init__(self, network: nn.Module, normalisation: Normalisation, switches: Switches = PLAIN,
+    def __init__(self, network: nn.Module, normalisation: Normalisation, switches: Speedups = PLAIN,
                  accuracy: float | None = None):
         device = next(network.parameters()).device
         frozen = (folded if switches.folded else copy.deepcopy)(network).eval().requires_grad_(False)
@@ -115,7 +115,7 @@ class Teacher:
             return network(images).float()
 
 
-class TeacherViews:
+class CachedTeacher:
     """A teacher whose answers are kept: one row of logits per image and view, filled when first needed.
 
     Only pictures that are not there yet pass through the teacher, in batches of `chunk`, whatever the order in which
@@ -160,7 +160,7 @@ class TeacherViews:
         if not len(wanted):
             return
         kind = KEPT_AS[self.kept_as]
-        for place in sent(self.batched(wanted), self.device).split(self.chunk):
+        for place in to_device(self.batched(wanted), self.device).split(self.chunk):
             found = self.teacher.of_many(self.pictures.windows.take(place // self.views, place % self.views))
             if self.table is None:
                 self.table = torch.zeros(self.there.numel(), found.shape[1], dtype=kind, device=self.device)
@@ -181,19 +181,19 @@ class TeacherViews:
         return {"logits": self.table.index_select(0, index * self.views + view).float()}
 
     def keep(self) -> None:
-        """Put the answers on disk if there are new ones; the next `TeacherViews` of these begins with them."""
+        """Put the answers on disk if there are new ones; the next `CachedTeacher` of these begins with them."""
         if self._fresh:
             cache.keep("views", self.recipe, {"there": self.there, "logits": self.table})
             self._fresh = False
 
 
-def sent(value: Tensor, device: torch.device) -> Tensor:
+def to_device(value: Tensor, device: torch.device) -> Tensor:
     """A CPU tensor on the device. A GPU fetches it when its turn comes, without this program having to wait."""
     return value.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else value.to(device)
 
 
-def affordable(teacher: Teacher, pictures: Pictures, classes: int, kept_as: str = "float16",
-               report: Callable[[str], None] = lambda line: None, room: int | None = None) -> Teacher | TeacherViews:
+def cached_if_it_fits(teacher: Teacher, pictures: Pictures, classes: int, kept_as: str = "float16",
+               report: Callable[[str], None] = lambda line: None, room: int | None = None) -> Teacher | CachedTeacher:
     """The teacher with kept answers if there is room for them, else the online teacher.
 
     Says beforehand, in a sentence, what is kept and how much memory it takes, or why nothing is. room: bytes, half of
@@ -201,7 +201,7 @@ def affordable(teacher: Teacher, pictures: Pictures, classes: int, kept_as: str 
     """
     if room is None and (free := free_memory(pictures.device)) is not None:
         room = free // 2
-    needed = TeacherViews.bytes(len(pictures), pictures.augmentation.views, classes, kept_as)
+    needed = CachedTeacher.bytes(len(pictures), pictures.augmentation.views, classes, kept_as)
     what = (f"the teacher's answers to {len(pictures):,} images in {pictures.augmentation.views} views take "
             f"{needed / 1e9:.2f} GB in {kept_as}")
     if not pictures.augmentation.finite:
@@ -210,5 +210,5 @@ def affordable(teacher: Teacher, pictures: Pictures, classes: int, kept_as: str 
         report(f"The teacher is asked at every step: {what}, and there is room for {room / 1e9:.2f} GB.")
     else:
         report(f"Each picture passes through the teacher once: {what}.")
-        return TeacherViews(teacher, pictures, kept_as)
+        return CachedTeacher(teacher, pictures, kept_as)
     return teacher

@@ -50,7 +50,7 @@ from kdutils.lessons.dark_knowledge import image_pairs
 from kdutils.networks import image_network
 from kdutils.objectives import distillation
 from kdutils.results import interval, provenance
-from kdutils.training import ImageRecipe, ImageTask, Knobs, Pictures, Switches, Teacher, TeacherViews, image_steps
+from kdutils.training import CachedTeacher, ImageRecipe, ImageTask, Knobs, Pictures, Speedups, Teacher, image_steps
 from kdutils.training.images import prepared, wait_for
 from kdutils.training.switches import PLAIN, chosen, fast
 
@@ -144,7 +144,7 @@ def plain_steps(student: nn.Module, teacher: nn.Module, loader: DataLoader, lr: 
 # Ours
 
 
-def our_steps(student: nn.Module, task: ImageTask, switches: Switches, steps: int, lr: float = 0.05, every: int = 0):
+def our_steps(student: nn.Module, task: ImageTask, switches: Speedups, steps: int, lr: float = 0.05, every: int = 0):
     return image_steps(student, task, distillation, Knobs(temperature=TEMPERATURE, alpha=ALPHA),
                        ImageRecipe(steps=steps, batch=BATCH, lr=lr, schedule="constant"), switches, every or steps)
 
@@ -160,7 +160,7 @@ class Ways:
         network = seasoned(teacher, self.pictures)
         switches = fast(device) if device == "cuda" else fast(device, compiled)
         online = Teacher(network, self.pictures.normalisation, switches)
-        kept = TeacherViews(online, self.pictures)
+        kept = CachedTeacher(online, self.pictures)
         self.loader = plain_loader(data, self.pictures, workers)
         self.ways = {"plain loop": partial(self.plain, network),
                      "ours, all switches off": partial(self.ours, Teacher(network, self.pictures.normalisation), PLAIN),
@@ -184,7 +184,7 @@ class Ways:
         run.close()
         return steps * BATCH / seconds
 
-    def ours(self, teacher, switches: Switches, steps: int, name: str) -> float:
+    def ours(self, teacher, switches: Speedups, steps: int, name: str) -> float:
         student, task = image_network(self.student, CLASSES, seed=SEED), ImageTask(self.pictures, SEED, teacher)
         *_, last = our_steps(student, task, switches, steps + (4 if switches.cuda_graphs else 1))
         self.warm_up.setdefault(name, last.warm_up)  # the first of its kind pays for the compiler
@@ -285,7 +285,7 @@ def parity(device: str, steps: int = 50, lr: float = 0.05, pair: str = "resnet20
     found = {}
     for name, (switches, kept) in ways.items():
         online = Teacher(network, pictures.normalisation, switches)
-        task = ImageTask(pictures, SEED, TeacherViews(online, pictures, kept) if kept else online)
+        task = ImageTask(pictures, SEED, CachedTeacher(online, pictures, kept) if kept else online)
         run = our_steps(image_network(student, CLASSES, seed=SEED), task, switches, steps, lr, every=1)
         losses = torch.cat([snapshot.loss for snapshot in run])[1:].cpu()
         apart = (losses - expected).abs()

@@ -27,7 +27,7 @@ from kdutils.datasets import load, split
 from kdutils.networks import MLP, ConvNet, Population, Specification
 from kdutils.objectives import distillation
 from kdutils.results import provenance
-from kdutils.training import Knobs, Recipe, Task, steps
+from kdutils.training import Knobs, Recipe, Task, train
 
 ALPHA, LR, BATCH = 0.9, 1e-2, 64
 
@@ -89,7 +89,7 @@ def one_by_one(network: Specification, task: Task, temperatures: list[float], n_
 
 
 def drain(population: Population, task: Task, knobs: Knobs, n_steps: int) -> None:
-    for _ in steps(population, task, distillation, knobs, Recipe(n_steps, BATCH, LR), every=n_steps):
+    for _ in train(population, task, distillation, knobs, Recipe(n_steps, BATCH, LR), every=n_steps):
         pass
 
 

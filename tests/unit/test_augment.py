@@ -10,9 +10,9 @@ from kdutils.datasets import Dataset
 from kdutils.datasets.augment import (
     NONE,
     Augmentation,
-    Dice,
+    AugmentationSampler,
+    ImageStore,
     Normalisation,
-    Windows,
     crop_flip,
     cutmix,
     cutout,
@@ -48,17 +48,17 @@ def test_every_view_of_every_image(pad, flip, device):
     image = torch.arange(len(images), device=device).repeat(how.views)
     view = torch.arange(how.views, device=device).repeat_interleave(len(images))
     expected = torch.stack([one_by_one(images[i], v, pad) for i, v in zip(image.tolist(), view.tolist(), strict=True)])
-    assert torch.equal(Windows(images, how).take(image, view).cpu(), expected)
+    assert torch.equal(ImageStore(images, how).take(image, view).cpu(), expected)
     assert torch.equal(crop_flip(images[image], view, pad).cpu(), expected)
 
 
 def test_162_views_and_all_different():
     images = made_images(1)
     how = Augmentation()
-    pictures = Windows(images, how).take(torch.zeros(162, dtype=torch.int64), torch.arange(162))
+    pictures = ImageStore(images, how).take(torch.zeros(162, dtype=torch.int64), torch.arange(162))
     assert how.views == 162 and len(pictures.flatten(1).unique(dim=0)) > 150  # far crops of a 6x5 image are all black
     middle = torch.tensor([4 * 9 + 4, 81 + 4 * 9 + 4])
-    found = Windows(images, how).take(torch.zeros(2, dtype=torch.int64), middle)
+    found = ImageStore(images, how).take(torch.zeros(2, dtype=torch.int64), middle)
     assert torch.equal(found[0], images[0]) and torch.equal(found[1], images[0].flip(-1))
 
 
@@ -66,7 +66,7 @@ def test_views_of_members_beside_each_other():
     """(M, B) indices: each member sees its own images and views."""
     images, how = made_images(), Augmentation(pad=1)
     index, view = torch.tensor([[0, 3], [5, 5], [6, 1]]), torch.tensor([[0, 17], [4, 9], [8, 13]])
-    found = Windows(images, how).take(index, view)
+    found = ImageStore(images, how).take(index, view)
     assert found.shape == (3, 2, 3, HEIGHT, WIDTH)
     assert torch.equal(found, crop_flip(images[index], view, 1))
     assert torch.equal(found[1, 1], one_by_one(images[5], 9, 1))
@@ -75,8 +75,8 @@ def test_views_of_members_beside_each_other():
 def test_memory_is_said_beforehand():
     images = made_images(4)
     for how in (Augmentation(pad=2), Augmentation(pad=1, flip=False), NONE):
-        store = Windows(images, how).windows.untyped_storage().nbytes()
-        assert store == Windows.bytes(4, (3, HEIGHT, WIDTH), how)
+        store = ImageStore(images, how).windows.untyped_storage().nbytes()
+        assert store == ImageStore.bytes(4, (3, HEIGHT, WIDTH), how)
 
 
 @given(st.integers(0, 5), st.data())
@@ -162,9 +162,9 @@ def test_cutmix_takes_what_its_weight_says(weight, row, column):
 
 def test_members_have_their_own_dice_and_uses_their_own_streams():
     """Switching cutout or mixup on must not change crops; a member must not depend on who is beside it."""
-    plain = Dice(Augmentation(), [1, 2, 1], (32, 32)).draw(50, 8)
-    rich = Dice(Augmentation(cutout=8, cutmix=1.0), [1, 2, 1], (32, 32)).draw(50, 8)
-    alone = Dice(Augmentation(cutout=8, cutmix=1.0), [2], (32, 32)).draw(50, 8)
+    plain = AugmentationSampler(Augmentation(), [1, 2, 1], (32, 32)).draw(50, 8)
+    rich = AugmentationSampler(Augmentation(cutout=8, cutmix=1.0), [1, 2, 1], (32, 32)).draw(50, 8)
+    alone = AugmentationSampler(Augmentation(cutout=8, cutmix=1.0), [2], (32, 32)).draw(50, 8)
     assert torch.equal(plain.view, rich.view)
     for name in ("view", "centre", "weight", "partner", "box"):
         values = getattr(rich, name)
@@ -174,7 +174,7 @@ def test_members_have_their_own_dice_and_uses_their_own_streams():
 
 def test_what_dice_show():
     """Every view comes up evenly, holes anywhere, partners are permutations, weights are Beta(a, a)."""
-    dice = Dice(Augmentation(pad=1, cutout=2, mixup=0.4), [0], (HEIGHT, WIDTH))
+    dice = AugmentationSampler(Augmentation(pad=1, cutout=2, mixup=0.4), [0], (HEIGHT, WIDTH))
     draws = dice.draw(2000, 9)
     counts = draws.view.flatten().bincount(minlength=18)
     assert len(counts) == 18 and (counts - 1000).abs().max() < 5 * 1000**0.5
@@ -189,12 +189,12 @@ def test_what_dice_show():
 
 
 def test_weights_of_cutmix_are_those_of_its_boxes():
-    draws = Dice(Augmentation(cutmix=1.0), [3], (HEIGHT, WIDTH)).draw(30, 4)
+    draws = AugmentationSampler(Augmentation(cutmix=1.0), [3], (HEIGHT, WIDTH)).draw(30, 4)
     assert torch.equal(draws.weight, kept(draws.box, HEIGHT, WIDTH))
 
 
 def test_draws_stay_on_the_cpu_and_move_together():
-    draws = Dice(Augmentation(mixup=1.0), [3], (HEIGHT, WIDTH)).draw(5, 4)
+    draws = AugmentationSampler(Augmentation(mixup=1.0), [3], (HEIGHT, WIDTH)).draw(5, 4)
     first = draws.each(lambda value: value[0])
     assert first.view.shape == (1, 4) and first.box is None and first.weight.shape == (1,)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.datasets import load_digits
 
-from kdutils import seeds
+from kdutils import rng
 from kdutils.datasets import Dataset, label_noise, load, split, superclasses, transfer_set, without_class
 
 
@@ -171,13 +171,13 @@ def test_impossible_noise_is_refused(refuses):
 
 def test_every_seed_and_purpose_has_a_stream_of_its_own():
     purposes = ("split", "init", "order", "label noise")
-    derived = {seeds.derive(seed, purpose) for seed in range(200) for purpose in purposes}
+    derived = {rng.derive(seed, purpose) for seed in range(200) for purpose in purposes}
     assert len(derived) == 800 and all(0 <= one < 2**63 for one in derived)
-    first, second = (torch.rand(5, generator=seeds.generator(3, "order")) for _ in range(2))
+    first, second = (torch.rand(5, generator=rng.generator(3, "order")) for _ in range(2))
     assert torch.equal(first, second)
 
 
 def test_the_streams_never_change():
     """A change here would silently redraw every split and start behind the recorded results."""
-    assert [seeds.derive(0, "split"), seeds.derive(1, "init"), seeds.derive(7, "order")] == [
+    assert [rng.derive(0, "split"), rng.derive(1, "init"), rng.derive(7, "order")] == [
         8097132310637923042, 3822240992883532327, 4256815825578742963]

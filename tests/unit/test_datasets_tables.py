@@ -94,7 +94,7 @@ def test_a_table_trains_a_population():
     population = Population(MLP(data.shape[-1], (8,), 2), (0, 1))
     task = Task(data.inputs, data.labels, pool, (0, 1))
     history = fit(population, task, hard_labels, recipe=Recipe(60, 64), every=30)
-    assert (history.loss[-1] < history.loss[1]).all() and history.loss[-1].max() < 0.4
+    assert (history[-1].loss < history[1].loss).all() and history[-1].loss.max() < 0.4
 
 
 def test_wrong_tables_are_refused(refuses):

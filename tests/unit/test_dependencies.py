@@ -87,7 +87,7 @@ def test_the_core_imports_core_dependencies_only():
     """What lies below the line of the design must run on a bare GPU machine, without the notebook packages and Dask."""
     notebooks = {IMPORT_NAMES.get(Requirement(line).name, Requirement(line).name)
                  for line in EXTRAS["notebooks"] + EXTRAS["cluster"]}
-    for name in ("errors", "seeds", "cache", "networks", "metrics", "results", "claims", "datasets", "objectives",
+    for name in ("errors", "rng", "cache", "networks", "metrics", "results", "claims", "datasets", "objectives",
                  "training", "cohorts"):
         paths = (ROOT / "kdutils" / name).rglob("*.py") if (ROOT / "kdutils" / name).is_dir() else [
             ROOT / "kdutils" / f"{name}.py"]

@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 
 from kdutils import claims, metrics
 from kdutils import cohorts as common
-from kdutils.cohorts import HARD, Lab, Setting, cohort, distilled, teachers
+from kdutils.cohorts import HARD, Setting, Splits, cohort, distilled, teachers
 from kdutils.lessons import catalog
 from kdutils.lessons.dark_knowledge import claims as dark_knowledge_claims
 from kdutils.lessons.dark_knowledge import experiment as dark_knowledge
@@ -28,7 +28,7 @@ QUICK = Recipe(steps=20)
 
 @pytest.fixture(scope="module")
 def lab():
-    return Lab.open("digits", seeds=3, seed=5)
+    return Splits.open("digits", seeds=3, seed=5)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_each_seed_has_its_split_and_no_test_image_is_trained_on(lab):
     assert lab.seeds == (5, 6, 7) and lab.pool.shape == (3, 1200) and lab.test.shape == (3, 597)
     for pool, test, transfer in zip(lab.pool, lab.test, lab.transfer(40), strict=True):
         assert not set(pool.tolist()) & set(test.tolist()) and set(transfer.tolist()) <= set(pool.tolist())
-    assert torch.equal(Lab.open("digits", seeds=2, seed=6).test, lab.test[1:]), "a seed's split is its own"
+    assert torch.equal(Splits.open("digits", seeds=2, seed=6).test, lab.test[1:]), "a seed's split is its own"
 
 
 def test_accuracy_is_measured_on_the_test_images_of_the_members_seed(lab):
@@ -120,7 +120,7 @@ def test_teachers_are_paid_for_once_and_only_by_their_own_recipe(lab, logits, mo
     monkeypatch.setattr(common, "steps", forbidden)
     assert torch.equal(teachers(lab, lab.pool, recipe=QUICK), logits)
     shuffled = lab.pool.flip(1)
-    for arguments in ((lab, lab.transfer(40)), (lab, shuffled), (Lab.open("digits", 3, 6), lab.pool)):
+    for arguments in ((lab, lab.transfer(40)), (lab, shuffled), (Splits.open("digits", 3, 6), lab.pool)):
         with pytest.raises(AssertionError, match="trained again"):
             teachers(*arguments, recipe=QUICK)
     for keywords in ({"recipe": Recipe(steps=21)}, {"recipe": QUICK, "spec": MLP(64, (128, 127), 10)}):

@@ -17,13 +17,13 @@ from kdutils.networks import image_network
 from kdutils.objectives import distillation, hard_labels
 from kdutils.training import (
     PLAIN,
+    CachedTeacher,
     ImageRecipe,
     ImageTask,
     Knobs,
     Pictures,
-    Switches,
+    Speedups,
     Teacher,
-    TeacherViews,
     image_logits,
     image_steps,
     images,
@@ -31,7 +31,7 @@ from kdutils.training import (
 from kdutils.training.images import SCHEDULES, prepared
 from kdutils.training.memory import free_memory
 from kdutils.training.switches import CHOICES, chosen, fast
-from kdutils.training.views import affordable
+from kdutils.training.views import cached_if_it_fits
 
 SIDE, N, CLASSES = 8, 60, 5
 SHORT = ImageRecipe(steps=50, batch=20, lr=0.005)  # small batches and large rates amplify rounding
@@ -119,8 +119,8 @@ def test_all_switches_off_is_ordinary_torch(nesterov, device):
         torch.testing.assert_close(student.state_dict()[name], value, rtol=10 * near, atol=near)
 
 
-@pytest.mark.parametrize("switches", [Switches(channels_last=True, cudnn_benchmark=True), Switches(fused=True),
-                                      Switches(channels_last=True, fused=True, folded=True)], ids=str)
+@pytest.mark.parametrize("switches", [Speedups(channels_last=True, cudnn_benchmark=True), Speedups(fused=True),
+                                      Speedups(channels_last=True, fused=True, folded=True)], ids=str)
 def test_fast_paths_in_single_precision_equal_the_plain_one(switches, device):
     pictures = made_pictures(device)
     plain, _ = trained(pictures, made_teacher(pictures))
@@ -131,7 +131,7 @@ def test_fast_paths_in_single_precision_equal_the_plain_one(switches, device):
 
 def test_weights_lie_in_the_order_of_the_switches():
     """In another order every convolution would turn its weights over, at every step."""
-    pictures, switches = made_pictures(), Switches(channels_last=True)
+    pictures, switches = made_pictures(), Speedups(channels_last=True)
     _, student = trained(pictures, teacher := made_teacher(pictures, switches), switches,
                          recipe=ImageRecipe(steps=1, batch=12))
     for network in (student, teacher.network):
@@ -140,7 +140,7 @@ def test_weights_lie_in_the_order_of_the_switches():
 
 
 def test_bf16_stays_near_and_its_loss_is_in_single_precision(device):
-    pictures, switches = made_pictures(device), Switches(bf16=True)
+    pictures, switches = made_pictures(device), Speedups(bf16=True)
     plain, _ = trained(pictures, made_teacher(pictures))
     quick, student = trained(pictures, made_teacher(pictures, switches), switches)
     assert 0 < (quick - plain).abs().max() < 0.2 * plain.max()
@@ -153,10 +153,10 @@ def test_bf16_stays_near_and_its_loss_is_in_single_precision(device):
 @pytest.mark.parametrize("kept", [False, True])
 def test_recorded_steps_equal_the_plain_ones(compiled, kept, monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
-    pictures, switches = made_pictures("cuda"), Switches(True, False, compiled, True, False, True)
+    pictures, switches = made_pictures("cuda"), Speedups(True, False, compiled, True, False, True)
     plain, _ = trained(pictures, made_teacher(pictures))
     teacher = made_teacher(pictures, switches)
-    quick, _ = trained(pictures, TeacherViews(teacher, pictures, "float32") if kept else teacher, switches)
+    quick, _ = trained(pictures, CachedTeacher(teacher, pictures, "float32") if kept else teacher, switches)
     alike(quick, plain, "cuda")
 
 
@@ -169,7 +169,7 @@ def test_the_usual_switches_go_through_all_that_a_training_meets(augmentation, d
     for switches in (PLAIN, fast(device, compiled)):
         teacher = made_teacher(pictures, switches)
         if not augmentation:
-            teacher = affordable(teacher, pictures, CLASSES)
+            teacher = cached_if_it_fits(teacher, pictures, CLASSES)
         knobs, student = Knobs(temperature=4.0, alpha=0.9), image_network("resnet8", CLASSES, seed=3)
         recipe = ImageRecipe(steps=24, batch=20, lr=0.01, schedule="one-cycle")
         losses = []
@@ -195,12 +195,12 @@ def test_what_is_recorded_sees_each_batch_each_rate_and_each_knob(monkeypatch):
     monkeypatch.setattr(torch.cuda, "Stream", object)
     monkeypatch.setattr(images, "aside", lambda stream: nullcontext())
     monkeypatch.setattr(images, "recorded", remember)
-    monkeypatch.setattr(Switches, "check", lambda *_: None)
+    monkeypatch.setattr(Speedups, "check", lambda *_: None)
     found = {}
     for graphs in (False, True):
         knobs, student = Knobs(temperature=4.0, alpha=0.9), image_network("resnet8", CLASSES, seed=3)
         run = image_steps(student, ImageTask(pictures, 3, made_teacher(pictures)), distillation, knobs,
-                          ImageRecipe(steps=12, batch=12), Switches(cuda_graphs=graphs), every=1)
+                          ImageRecipe(steps=12, batch=12), Speedups(cuda_graphs=graphs), every=1)
         losses, untimed = [], []
         for snapshot in run:
             losses.append(snapshot.loss.item())
@@ -218,7 +218,7 @@ def test_a_recorded_rate_is_no_whole_number(monkeypatch):
     monkeypatch.setattr(torch.cuda, "Stream", object)
     monkeypatch.setattr(images, "aside", lambda stream: nullcontext())
     task, recipe, student = ImageTask(made_pictures()), ImageRecipe(lr=1, batch=12), image_network("resnet8", CLASSES)
-    step = images.Recorded(student, task, hard_labels, recipe, Switches(fused=True), ("logits",))
+    step = images.GraphStep(student, task, hard_labels, recipe, Speedups(fused=True), ("logits",))
     step(next(prepared(task, recipe, 1)), 0.04, {})
     assert step.lr.item() == pytest.approx(0.04) and step.optimizer.param_groups[0]["lr"] is step.lr
 
@@ -238,9 +238,9 @@ class ReadBack(TorchDispatchMode):
 def test_nothing_is_read_back_inside_a_step(kept, augmentation):
     """An .item(), an index of booleans: a GPU would wait for the program at each step, and could not be recorded."""
     pictures, recipe = made_pictures(**augmentation), ImageRecipe(batch=12, steps=3)
-    teacher = made_teacher(pictures, Switches(bf16=True, folded=True))
-    task = ImageTask(pictures, 3, TeacherViews(teacher, pictures) if kept else teacher)
-    step = images.Step(image_network("resnet8", CLASSES), task, distillation, recipe, Switches(bf16=True), ("logits",))
+    teacher = made_teacher(pictures, Speedups(bf16=True, folded=True))
+    task = ImageTask(pictures, 3, CachedTeacher(teacher, pictures) if kept else teacher)
+    step = images.Step(image_network("resnet8", CLASSES), task, distillation, recipe, Speedups(bf16=True), ("logits",))
     rows = list(prepared(task, recipe, 3))
     with ReadBack():
         for row in rows:
@@ -258,7 +258,7 @@ def test_the_loss_compiles_whole(monkeypatch):
     monkeypatch.setattr(torch, "compile", traced)
     pictures, recipe = made_pictures(mixup=0.5), ImageRecipe(steps=3, batch=12)
     plain, _ = trained(pictures, made_teacher(pictures), recipe=recipe)
-    switches = Switches(compiled=True)
+    switches = Speedups(compiled=True)
     quick, _ = trained(pictures, made_teacher(pictures, switches), switches, recipe=recipe)
     torch.testing.assert_close(quick, plain, rtol=0, atol=1e-5)
     assert len(compiles) == 2  # the student's loss, the teacher
@@ -279,11 +279,11 @@ def test_pictures_are_known_by_what_they_are_made_of():
 
 def test_a_teacher_is_known_by_its_weights_and_by_how_it_computes():
     network, usual = image_network("resnet8", CLASSES), Normalisation((0.5,) * 3, (0.2,) * 3)
-    ways = [PLAIN, Switches(bf16=True), Switches(folded=True), Switches(bf16=True, folded=True)]
+    ways = [PLAIN, Speedups(bf16=True), Speedups(folded=True), Speedups(bf16=True, folded=True)]
     digests = {Teacher(network, usual, switches).digest for switches in ways}
     digests |= {Teacher(network, Normalisation((0.5,) * 3, (0.3,) * 3)).digest}
     assert len(digests) == 5
-    assert Teacher(network, usual, Switches(fused=True)).digest in digests, "what changes no answer changes no key"
+    assert Teacher(network, usual, Speedups(fused=True)).digest in digests, "what changes no answer changes no key"
 
 
 class Fingerprint(nn.Module):
@@ -302,7 +302,7 @@ def test_every_answer_lies_at_its_picture(flip, device):
     """An off-by-one in image or view, a table of (view, image), a mirror on one side only: all answers would differ."""
     pictures = made_pictures(device, flip=flip)
     teacher = Teacher(Fingerprint().to(device), pictures.normalisation)
-    views = TeacherViews(teacher, pictures, "float32", chunk=7)
+    views = CachedTeacher(teacher, pictures, "float32", chunk=7)
     index, view = (grid.flatten() for grid in torch.meshgrid(torch.arange(N), torch.arange(views.views), indexing="ij"))
     shuffled = torch.randperm(len(index), generator=torch.Generator().manual_seed(0))
     for part in shuffled.split(101):
@@ -317,7 +317,7 @@ def test_kept_answers_give_the_loss_of_the_teacher_in_the_loop(device):
     """50 steps with shuffled order and random views; fp32 to 1e-5."""
     pictures = made_pictures(device)
     online, _ = trained(pictures, made_teacher(pictures))
-    kept, _ = trained(pictures, TeacherViews(made_teacher(pictures), pictures, "float32"))
+    kept, _ = trained(pictures, CachedTeacher(made_teacher(pictures), pictures, "float32"))
     alike(kept, online, device)
 
 
@@ -325,7 +325,7 @@ def test_half_precision_rounds_answers_by_a_2048th(device):
     """The bound that is stated, logit by logit, and what it does to the loss: less than 1e-3 of it over 50 steps."""
     pictures = made_pictures(device)
     teacher = made_teacher(pictures)
-    single, half = (TeacherViews(teacher, pictures, kind) for kind in ("float32", "float16"))
+    single, half = (CachedTeacher(teacher, pictures, kind) for kind in ("float32", "float16"))
     losses = [trained(pictures, views)[0] for views in (single, half)]
     there = single.there.view(-1)
     exact, rounded = single.table[there], half.table[there].float()
@@ -341,7 +341,7 @@ class Loud(Fingerprint):
 def test_no_logit_overflows_in_half_precision():
     """An infinite logit would make every loss NaN."""
     pictures = made_pictures()
-    views = TeacherViews(Teacher(Loud(), pictures.normalisation), pictures)
+    views = CachedTeacher(Teacher(Loud(), pictures.normalisation), pictures)
     index, view = torch.arange(N), torch.zeros(N, dtype=torch.int64)
     views.prepare(index, view)
     exact = views.teacher.of_many(pictures.windows.take(index, view))
@@ -352,7 +352,7 @@ def test_no_logit_overflows_in_half_precision():
 def test_a_gpus_teacher_sees_batches_of_one_size():
     """cuDNN would try all algorithms of all layers for each size of a last batch: seconds at every block of steps."""
     pictures = made_pictures()
-    views, places = TeacherViews(made_teacher(pictures), pictures, chunk=7), torch.arange(100, 130)
+    views, places = CachedTeacher(made_teacher(pictures), pictures, chunk=7), torch.arange(100, 130)
     assert torch.equal(views.batched(places), places)
     views.device = torch.device("cuda")
     assert torch.equal(views.batched(places), torch.cat([places, torch.full((5,), 129)]))
@@ -362,7 +362,7 @@ def test_a_gpus_teacher_sees_batches_of_one_size():
 def test_a_picture_passes_through_the_teacher_once():
     """A second student, another temperature: no pass. Another seed: only pictures that nobody has seen."""
     pictures = made_pictures()
-    views = TeacherViews(made_teacher(pictures), pictures)
+    views = CachedTeacher(made_teacher(pictures), pictures)
     trained(pictures, views)
     asked = views.asked
     assert asked == views.there.sum() < N * views.views
@@ -377,15 +377,15 @@ def test_answers_survive_on_disk(tmp_path, monkeypatch):
     """Another teacher, other pictures or another precision must not find them."""
     monkeypatch.setenv("KDUTILS_CACHE", str(tmp_path))
     pictures = made_pictures()
-    first = TeacherViews(made_teacher(pictures), pictures)
+    first = CachedTeacher(made_teacher(pictures), pictures)
     losses, _ = trained(pictures, first)
     first.keep()
-    again = TeacherViews(made_teacher(pictures), pictures)
+    again = CachedTeacher(made_teacher(pictures), pictures)
     assert torch.equal(trained(pictures, again)[0], losses) and again.asked == 0
-    for other in (TeacherViews(made_teacher(pictures, seed=8), pictures),
-                  TeacherViews(made_teacher(pictures, Switches(bf16=True)), pictures),
-                  TeacherViews(made_teacher(pictures), pictures, "float32"),
-                  TeacherViews(made_teacher(pictures), made_pictures(flip=False))):
+    for other in (CachedTeacher(made_teacher(pictures, seed=8), pictures),
+                  CachedTeacher(made_teacher(pictures, Speedups(bf16=True)), pictures),
+                  CachedTeacher(made_teacher(pictures), pictures, "float32"),
+                  CachedTeacher(made_teacher(pictures), made_pictures(flip=False))):
         assert other.table is None and not other.there.any()
     before = sorted(path.stat().st_mtime_ns for path in tmp_path.iterdir())
     again.keep()
@@ -394,16 +394,16 @@ def test_answers_survive_on_disk(tmp_path, monkeypatch):
 
 def test_memory_is_said_beforehand_and_decides():
     """CIFAR-100 in fp16: 1.6 GB. Where it does not fit the teacher stays in the loop, and a sentence says so."""
-    assert TeacherViews.bytes(50_000, 162, 100) == 1_620_000_000
+    assert CachedTeacher.bytes(50_000, 162, 100) == 1_620_000_000
     pictures, said = made_pictures(), []
     teacher = made_teacher(pictures)
-    needed = TeacherViews.bytes(N, 18, CLASSES)
-    kept = affordable(teacher, pictures, CLASSES, report=said.append, room=needed)
-    assert isinstance(kept, TeacherViews) and "once" in said[-1] and "0.00 GB" in said[-1]
-    assert affordable(teacher, pictures, CLASSES, report=said.append, room=needed - 1) is teacher
+    needed = CachedTeacher.bytes(N, 18, CLASSES)
+    kept = cached_if_it_fits(teacher, pictures, CLASSES, report=said.append, room=needed)
+    assert isinstance(kept, CachedTeacher) and "once" in said[-1] and "0.00 GB" in said[-1]
+    assert cached_if_it_fits(teacher, pictures, CLASSES, report=said.append, room=needed - 1) is teacher
     assert "at every step" in said[-1] and said[-1].endswith("0.00 GB.")
-    assert affordable(teacher, made_pictures(cutmix=1.0), CLASSES, report=said.append) is teacher
-    assert isinstance(affordable(teacher, pictures, CLASSES), TeacherViews)
+    assert cached_if_it_fits(teacher, made_pictures(cutmix=1.0), CLASSES, report=said.append) is teacher
+    assert isinstance(cached_if_it_fits(teacher, pictures, CLASSES), CachedTeacher)
     trained(pictures, kept)
     assert kept.table.untyped_storage().nbytes() == needed
 
@@ -411,10 +411,10 @@ def test_memory_is_said_beforehand_and_decides():
 def test_answers_take_half_of_what_is_free(monkeypatch):
     """The training itself needs the other half. Where nobody knows what is free, they are kept."""
     pictures = made_pictures()
-    teacher, needed = made_teacher(pictures), TeacherViews.bytes(N, 18, CLASSES)
+    teacher, needed = made_teacher(pictures), CachedTeacher.bytes(N, 18, CLASSES)
     for free, kept in ((2 * needed, True), (2 * needed - 2, False), (None, True)):
         monkeypatch.setattr("kdutils.training.views.free_memory", lambda device, free=free: free)
-        assert isinstance(affordable(teacher, pictures, CLASSES), TeacherViews) == kept
+        assert isinstance(cached_if_it_fits(teacher, pictures, CLASSES), CachedTeacher) == kept
 
 
 @pytest.mark.parametrize("kept", [False, True])
@@ -423,7 +423,7 @@ def test_the_teacher_never_learns(kept):
     pictures = made_pictures()
     teacher = made_teacher(pictures)
     before = {name: value.clone() for name, value in teacher.network.state_dict().items()}
-    _, student = trained(pictures, TeacherViews(teacher, pictures) if kept else teacher)
+    _, student = trained(pictures, CachedTeacher(teacher, pictures) if kept else teacher)
     assert all(torch.equal(value, before[name]) for name, value in teacher.network.state_dict().items())
     assert not teacher.network.training and not any(p.requires_grad for p in teacher.network.parameters())
     start = image_network("resnet8", CLASSES, seed=3).state_dict()
@@ -439,7 +439,7 @@ def test_a_folded_teacher_in_bf16_answers_like_autocast(name):
     for _ in range(5):
         network(images)
     exact, cast, quick = (Teacher(network, pictures.normalisation, switches).of_many(made_data().images)
-                          for switches in (PLAIN, Switches(bf16=True), Switches(bf16=True, folded=True)))
+                          for switches in (PLAIN, Speedups(bf16=True), Speedups(bf16=True, folded=True)))
     assert (quick - exact).norm() < 1.5 * (cast - exact).norm() < 0.05 * exact.norm()
 
 
@@ -649,17 +649,17 @@ def test_wrong_arguments_are_refused_before_any_work(refuses):
     with refuses("labels", f"({N},)"):
         ImageTask(pictures, labels=torch.zeros(3, dtype=torch.int64))
     with refuses("cuda_graphs", "cpu"):
-        image_steps(student, ImageTask(pictures), hard_labels, switches=Switches(cuda_graphs=True))
+        image_steps(student, ImageTask(pictures), hard_labels, switches=Speedups(cuda_graphs=True))
     with refuses("online", "mixup"):
-        views = TeacherViews(made_teacher(pictures), pictures)
+        views = CachedTeacher(made_teacher(pictures), pictures)
         ImageTask(pictures, teacher=views, augmentation=Augmentation(pad=1, mixup=0.2))
     others = Pictures.of(made_data(), torch.arange(N).flip(0), Augmentation(pad=1))
     with refuses("kept answers", pictures.fingerprint, others.fingerprint):  # each would be to another image
-        ImageTask(pictures, teacher=TeacherViews(made_teacher(others), others))
+        ImageTask(pictures, teacher=CachedTeacher(made_teacher(others), others))
     with refuses("finitely many", "cutout=3"):
-        TeacherViews(made_teacher(pictures), made_pictures(cutout=3))
+        CachedTeacher(made_teacher(pictures), made_pictures(cutout=3))
     with refuses("kept_as", "bfloat16"):
-        TeacherViews(made_teacher(pictures), pictures, "bfloat16")
+        CachedTeacher(made_teacher(pictures), pictures, "bfloat16")
     with refuses("pad", "pad=1", "pad=2"):
         ImageTask(pictures, augmentation=Augmentation(pad=2))
     with refuses("switches", "slow"):
@@ -668,10 +668,10 @@ def test_wrong_arguments_are_refused_before_any_work(refuses):
 
 def test_switches_say_what_is_on_and_leave_cudnn_as_it_was():
     before = torch.backends.cudnn.benchmark
-    with Switches(cudnn_benchmark=not before).set():
+    with Speedups(cudnn_benchmark=not before).set():
         assert torch.backends.cudnn.benchmark is not before
     assert torch.backends.cudnn.benchmark is before
-    assert str(PLAIN) == "all switches off" and str(Switches(bf16=True, fused=True)) == "bf16, fused"
+    assert str(PLAIN) == "all switches off" and str(Speedups(bf16=True, fused=True)) == "bf16, fused"
     assert chosen("plain", "cpu") == PLAIN and not chosen("single precision", "cpu").bf16
     assert fast("cuda").cuda_graphs and not fast("cpu").cuda_graphs and not CHOICES["fast"]("cpu").compiled
 

@@ -14,7 +14,7 @@ import kdutils
 PACKAGE = Path(kdutils.__file__).parent
 WORLD = {"ipywidgets", "plotly", "IPython", "anywidget", "matplotlib", "jupyterlab", "ipykernel", "papermill"}
 # From the ground up; each room may use those before it.
-FLOORS = ["errors", "seeds", "datasets", "networks", "objectives", "cache", "training", "metrics", "results", "cohorts",
+FLOORS = ["errors", "rng", "datasets", "networks", "objectives", "cache", "training", "metrics", "results", "cohorts",
           "image_lab", "claims"]
 
 
@@ -105,7 +105,7 @@ for name in {world}:
     sys.modules[name] = None  # importing it now raises ImportError
 import torch
 threads = threading.active_count()
-from kdutils import cache, claims, cohorts, datasets, errors, metrics, networks, objectives, results, seeds, sweeps
+from kdutils import cache, claims, cohorts, datasets, errors, metrics, networks, objectives, results, rng, sweeps
 from kdutils.lessons import catalog
 assert catalog.experiments() and catalog.claims()
 start_here = catalog.experiment("start_here")

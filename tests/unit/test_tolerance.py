@@ -13,8 +13,6 @@ from kdutils import metrics
 from kdutils.datasets import load, split
 from kdutils.networks import MLP, Population
 from kdutils.objectives import (
-    ancestor,
-    ancestor_convex,
     confidence_penalty,
     cross_entropy,
     hard_labels,
@@ -23,6 +21,8 @@ from kdutils.objectives import (
     penalty_optimum,
     smoothing_optimum,
     threshold,
+    tolerant_teacher,
+    tolerant_teacher_convex,
     top_score_difference,
 )
 from kdutils.training import Knobs, Recipe, Task, fit
@@ -116,15 +116,15 @@ KNOBS = {"eta": [0.0, 0.9, 1.5], "ranks": [2.0, 5.0, 7.0], "epsilon": [0.0, 0.1,
 def test_a_population_with_its_own_knobs_equals_its_members_one_by_one(device):
     logits, labels = (value.to(device) for value in example())
     knobs = {name: torch.tensor(values, device=device, dtype=torch.float64) for name, values in KNOBS.items()}
-    together = [ancestor({"logits": logits}, None, labels, knobs), top_score_difference(logits, knobs["ranks"]),
+    together = [tolerant_teacher({"logits": logits}, None, labels, knobs), top_score_difference(logits, knobs["ranks"]),
                 confidence_penalty(logits, labels, knobs["beta"]),
-                ancestor_convex({"logits": logits}, None, labels, knobs | {"eta": knobs["eta"] / 2})]
+                tolerant_teacher_convex({"logits": logits}, None, labels, knobs | {"eta": knobs["eta"] / 2})]
     assert [tuple(losses.shape) for losses in together] == [(3,)] * 4
     for m, (z, y) in enumerate(zip(logits, labels, strict=True)):
         own = {name: values[m] for name, values in KNOBS.items()}
-        alone = [ancestor({"logits": z}, None, y, own), top_score_difference(z, own["ranks"]),
+        alone = [tolerant_teacher({"logits": z}, None, y, own), top_score_difference(z, own["ranks"]),
                  confidence_penalty(z, y, own["beta"]),
-                 ancestor_convex({"logits": z}, None, y, own | {"eta": own["eta"] / 2})]
+                 tolerant_teacher_convex({"logits": z}, None, y, own | {"eta": own["eta"] / 2})]
         assert [float(losses[m]) for losses in together] == pytest.approx([float(loss) for loss in alone])
 
 
@@ -134,10 +134,10 @@ def test_the_ancestor_is_the_sum_of_its_parts():
     smoothed = float(F.cross_entropy(z, y, label_smoothing=0.2))
     expected = smoothed + 0.7 * tsd_by_hand(z, 3) - 0.4 * entropy_by_hand(z)
     knobs = {"eta": 0.7, "ranks": 3, "epsilon": 0.2, "beta": 0.4}
-    assert float(ancestor({"logits": z}, None, y, knobs)) == pytest.approx(expected)
+    assert float(tolerant_teacher({"logits": z}, None, y, knobs)) == pytest.approx(expected)
     plain = float(F.cross_entropy(z, y))
     assert float(confidence_penalty(z, y, 0.4)) == pytest.approx(plain - 0.4 * entropy_by_hand(z))
-    convex = ancestor_convex({"logits": z}, None, y, {"eta": 0.7, "ranks": 3})
+    convex = tolerant_teacher_convex({"logits": z}, None, y, {"eta": 0.7, "ranks": 3})
     assert float(convex) == pytest.approx(0.7 * plain + 0.3 * tsd_by_hand(z, 3))
 
 
@@ -153,8 +153,9 @@ def test_gradients_agree_with_finite_differences():
     logits.requires_grad_()
     knobs = {name: torch.tensor(values, dtype=torch.float64) for name, values in KNOBS.items()}
     for loss in (lambda z: top_score_difference(z, 3), lambda z: top_score_difference(z, knobs["ranks"]),
-                 lambda z: confidence_penalty(z, labels, 0.5), lambda z: ancestor({"logits": z}, None, labels, knobs),
-                 lambda z: ancestor_convex({"logits": z}, None, labels, {"eta": 0.4, "ranks": 5})):
+                 lambda z: confidence_penalty(z, labels, 0.5),
+                 lambda z: tolerant_teacher({"logits": z}, None, labels, knobs),
+                 lambda z: tolerant_teacher_convex({"logits": z}, None, labels, {"eta": 0.4, "ranks": 5})):
         assert torch.autograd.gradcheck(loss, (logits,))
 
 
@@ -162,7 +163,7 @@ def test_gradients_agree_with_finite_differences():
 def test_large_logits_give_finite_losses_and_gradients(size):
     logits = torch.tensor([[size, 0.0, -size], [-size, size, 0.0]], requires_grad=True)
     for knobs in ({"eta": 0.9, "ranks": 2}, {"epsilon": 0.1}, {"beta": 0.5}):
-        loss = ancestor({"logits": logits}, None, torch.tensor([2, 0]), knobs)
+        loss = tolerant_teacher({"logits": logits}, None, torch.tensor([2, 0]), knobs)
         (slope,) = torch.autograd.grad(loss, logits)
         assert torch.isfinite(loss) and torch.isfinite(slope).all()
 
@@ -176,17 +177,17 @@ def test_with_nothing_asked_training_is_plain_training_bit_for_bit(knobs):
     data = load("digits")
     train = torch.stack([split(data, seed).pool[:100] for seed in range(3)])
     trained = []
-    for objective, values in ((hard_labels, {}), (ancestor, knobs)):
+    for objective, values in ((hard_labels, {}), (tolerant_teacher, knobs)):
         population = Population(MLP(64, (16,), 10), range(3))
         history = fit(population, Task(data.inputs, data.labels, train, range(3)), objective, Knobs(**values),
                       Recipe(steps=60), every=20)
-        trained.append((history.loss[1:], *population.parameters.values()))
+        trained.append((history[-1].loss, *population.parameters.values()))
     assert all(torch.equal(plain, strict) for plain, strict in zip(*trained, strict=True))
 
 
 def test_a_convex_eta_of_1_is_plain_cross_entropy():
     logits, labels = example()
-    assert torch.equal(ancestor_convex({"logits": logits}, None, labels, {"eta": 1.0, "ranks": 3}),
+    assert torch.equal(tolerant_teacher_convex({"logits": logits}, None, labels, {"eta": 1.0, "ranks": 3}),
                        cross_entropy(logits, labels))
 
 
@@ -210,7 +211,7 @@ def test_the_threshold_is_where_the_best_answer_stops_being_one_hot(form, ranks)
 @pytest.mark.parametrize("eta, ranks, classes", [(0.9, 5, 10), (1.2, 5, 10), (1.0, 3, 10), (1.5, 3, 6), (0.8, 2, 4),
                                                  (1.4, 6, 6)])
 def test_a_free_answer_ends_at_the_additive_optimum(eta, ranks, classes):
-    p = best_answer(lambda z, y: ancestor({"logits": z}, None, y, {"eta": eta, "ranks": ranks}), classes)
+    p = best_answer(lambda z, y: tolerant_teacher({"logits": z}, None, y, {"eta": eta, "ranks": ranks}), classes)
     ranked = np.sort(p[1:])[::-1]
     assert p[0] == pytest.approx(optimum(eta, ranks), abs=2e-3)
     assert ranked[:ranks - 1].sum() == pytest.approx(1 - optimum(eta, ranks), abs=4e-3)
@@ -218,12 +219,12 @@ def test_a_free_answer_ends_at_the_additive_optimum(eta, ranks, classes):
 
 @pytest.mark.parametrize("eta, ranks", [(0.5, 5), (0.4, 5), (0.5, 3)])
 def test_a_free_answer_ends_at_the_convex_optimum(eta, ranks):
-    p = best_answer(lambda z, y: ancestor_convex({"logits": z}, None, y, {"eta": eta, "ranks": ranks}), 10)
+    p = best_answer(lambda z, y: tolerant_teacher_convex({"logits": z}, None, y, {"eta": eta, "ranks": ranks}), 10)
     assert p[0] == pytest.approx(optimum(eta, ranks, "convex"), abs=2e-3)
 
 
 def test_below_the_threshold_a_free_answer_becomes_certain():
-    p = best_answer(lambda z, y: ancestor({"logits": z}, None, y, {"eta": 0.7, "ranks": 5}), 10)
+    p = best_answer(lambda z, y: tolerant_teacher({"logits": z}, None, y, {"eta": 0.7, "ranks": 5}), 10)
     assert p[0] > 0.995 and optimum(0.7, 5) == 1
 
 
@@ -231,7 +232,7 @@ def test_the_split_among_the_secondaries_does_not_matter_to_the_loss():
     """Any of them may have it all; descent from equal logits keeps them equal."""
     def loss(p):
         z = torch.tensor(p, dtype=torch.float64).clamp(1e-300).log()[None]
-        return float(ancestor({"logits": z}, None, torch.tensor([0]), {"eta": 1.2, "ranks": 5}))
+        return float(tolerant_teacher({"logits": z}, None, torch.tensor([0]), {"eta": 1.2, "ranks": 5}))
 
     third = 1 / 3
     best = loss([2 / 3, *[third / 4] * 4, 0, 0])
@@ -244,7 +245,7 @@ def test_the_split_among_the_secondaries_does_not_matter_to_the_loss():
 @pytest.mark.parametrize("eta, form", [(4.0, "additive"), (50.0, "additive"), (0.1, "convex"), (0.0, "convex")])
 def test_a_very_large_tolerance_stops_where_k_classes_are_equal(eta, form):
     assert optimum(eta, 3, form) == pytest.approx(1 / 3)
-    objective = {"additive": ancestor, "convex": ancestor_convex}[form]
+    objective = {"additive": tolerant_teacher, "convex": tolerant_teacher_convex}[form]
     knobs = {"eta": eta, "ranks": 3}
 
     def loss(p):
@@ -289,7 +290,7 @@ def test_impossible_ranks_are_refused(ranks, refuses):
     (lambda: threshold(1), ("ranks", "1")), (lambda: threshold(5, "no"), ("form", "no")),
     (lambda: smoothing_optimum(1.5, 10), ("epsilon", "1.5")), (lambda: smoothing_optimum(0.1, 1), ("classes", "1")),
     (lambda: penalty_optimum(-1, 10), ("beta", ">= 0", "-1")),
-    (lambda: ancestor_convex({"logits": torch.zeros(1, 3)}, None, torch.tensor([0]), {"eta": 2.0, "ranks": 2}),
+    (lambda: tolerant_teacher_convex({"logits": torch.zeros(1, 3)}, None, torch.tensor([0]), {"eta": 2.0, "ranks": 2}),
      ("eta", "between 0 and 1", "2.0")),
 ])
 def test_impossible_values_are_refused(call, words, refuses):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from kdutils import metrics
-from kdutils.cohorts import HARD, Cohort, Lab, Setting, cohort, distilled, tabled, teachers
+from kdutils.cohorts import HARD, Cohort, Setting, Splits, cohort, collect, distilled, teachers
 from kdutils.datasets import without_class
 from kdutils.errors import different, positive, whole
 from kdutils.networks import MLP
@@ -51,9 +51,9 @@ class DarkKnowledge:
 DEFAULT = DarkKnowledge()
 
 
-def opened(params: DarkKnowledge) -> Lab:
+def prepare(params: DarkKnowledge) -> Splits:
     """The data; refuses what cannot be run before anything is trained."""
-    lab = Lab.open("digits", params.seeds, params.seed, params.device)
+    lab = Splits.open("digits", params.seeds, params.seed, params.device)
     for n in (*params.transfer_sizes, *params.control_sizes):
         whole("transfer images", n, 1, lab.pool.shape[1], why="the pool of digits")
     return lab
@@ -66,11 +66,11 @@ def run(params: DarkKnowledge, report: Callable[[str], None] = lambda line: None
     `report` is told each group before it starts. An interrupt keeps the groups that are finished.
     """
     start = time.perf_counter()
-    lab = opened(params)
-    return tabled(_groups(lab, params, report), params, start, report)
+    lab = prepare(params)
+    return collect(_groups(lab, params, report), params, start, report)
 
 
-def _groups(lab: Lab, params: DarkKnowledge, report) -> Iterator[list[dict]]:
+def _groups(lab: Splits, params: DarkKnowledge, report) -> Iterator[list[dict]]:
     report(f"{len(lab.seeds)} teachers, {lab.pool.shape[1]} labelled digits each (from the cache if trained before)")
     logits = teachers(lab, lab.pool)
     yield [{"part": "teacher", "transfer": lab.pool.shape[1], "method": "teacher", "temperature": None, "seed": seed,
@@ -90,7 +90,7 @@ def _groups(lab: Lab, params: DarkKnowledge, report) -> Iterator[list[dict]]:
     yield _measured(students, omitted=params.omitted, part="omitted", transfer=transfer.shape[1])
 
 
-def _train(lab: Lab, logits: Tensor, transfer: Tensor, settings: list[Setting], params: DarkKnowledge) -> Cohort:
+def _train(lab: Splits, logits: Tensor, transfer: Tensor, settings: list[Setting], params: DarkKnowledge) -> Cohort:
     students = cohort(lab, logits, transfer, settings, MLP(64, (params.hidden,), 10))
     for _ in students.train(Recipe(steps=params.steps)):
         pass
@@ -108,7 +108,7 @@ def _measured(students: Cohort, omitted: int | None = None, **same) -> list[dict
     return students.rows(values, **same)
 
 
-def _all_but(lab: Lab, label: int) -> Tensor:
+def _all_but(lab: Splits, label: int) -> Tensor:
     """(S, n) pool images of every other class; n is the smallest count over the seeds, so that sets are equal."""
     kept = [without_class(lab.data, pool, label) for pool in lab.pool]
     return torch.stack([indices[: min(map(len, kept))] for indices in kept])

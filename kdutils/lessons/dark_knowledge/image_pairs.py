@@ -13,28 +13,28 @@ import torch
 from torch import Tensor
 
 from kdutils import cache, metrics
-from kdutils.cohorts import digest, tabled
+from kdutils.cohorts import collect, digest
 from kdutils.datasets import Dataset, load
-from kdutils.datasets.augment import Augmentation, Windows
+from kdutils.datasets.augment import Augmentation, ImageStore
 from kdutils.errors import ParameterError, one_of, whole
 from kdutils.image_lab import teacher_and_student, train_and_test, usual_views
 from kdutils.networks import ImageNetwork
 from kdutils.objectives import distillation, hard_labels
 from kdutils.results import Results
 from kdutils.training import (
+    CachedTeacher,
     ImageRecipe,
     ImageTask,
     Knobs,
     Pictures,
     Teacher,
-    TeacherViews,
     check_knob,
     image_logits,
     image_steps,
 )
 from kdutils.training.memory import free_memory, of_activations, of_network, peak_memory
-from kdutils.training.switches import CHOICES, Switches, chosen
-from kdutils.training.views import KEPT_AS, affordable
+from kdutils.training.switches import CHOICES, Speedups, chosen
+from kdutils.training.views import KEPT_AS, cached_if_it_fits
 
 METHODS = ("hard labels", "distilled")
 ASKED = ("cached", "online")
@@ -112,7 +112,7 @@ class Bench:
     train: Tensor
     test: Tensor
     networks: tuple[ImageNetwork, ImageNetwork]
-    switches: Switches
+    switches: Speedups
 
     @classmethod
     def open(cls, params: ImagePairs) -> "Bench":
@@ -131,14 +131,14 @@ def memory(bench: Bench, params: ImagePairs) -> dict[str, int]:
     """Bytes that the experiment needs on its device, part by part; estimates but for pictures and answers."""
     shape, augmentation = bench.data.shape, params.augmentation(bench.data.shape[-1])
     steps = [of_activations(network, shape[-1], params.batch, bench.switches.bf16) for network in bench.networks]
-    answers = TeacherViews.bytes(len(bench.train), augmentation.views, bench.data.n_classes, params.kept_as)
+    answers = CachedTeacher.bytes(len(bench.train), augmentation.views, bench.data.n_classes, params.kept_as)
     if params.teacher == "online" or "distilled" not in params.methods:
         answers = 0
     if params.keep_answers and params.device == "cpu":
         answers *= 2  # the file is put together in memory
     return {"torch": int(SYSTEM[torch.device(params.device).type]),
             "images": bench.data.images.numel(),
-            "pictures": Windows.bytes(len(bench.train), shape, augmentation),
+            "pictures": ImageStore.bytes(len(bench.train), shape, augmentation),
             "networks": sum(map(of_network, bench.networks)),
             "a step": max(steps),
             "the teacher's answers": answers}
@@ -164,7 +164,7 @@ def planned(bench: Bench, params: ImagePairs, report: Callable[[str], None], fre
     return (free - least) // (2 if params.keep_answers and params.device == "cpu" else 1)
 
 
-def opened(params: ImagePairs, report: Callable[[str], None] = lambda line: None) -> tuple[Bench, int | None]:
+def prepare(params: ImagePairs, report: Callable[[str], None] = lambda line: None) -> tuple[Bench, int | None]:
     """The data and the room for the teacher's answers (`planned`); refuses what cannot be run before any training."""
     bench = Bench.open(params)
     return bench, planned(bench, params, report)
@@ -181,8 +181,8 @@ def run(params: ImagePairs, report: Callable[[str], None] = lambda line: None,
     the results so far. An interrupt keeps the networks that are finished.
     """
     start = time.perf_counter()
-    bench, room = opened(params, report)
-    return tabled(_groups(bench, params, report, room), params, start, report, keep)
+    bench, room = prepare(params, report)
+    return collect(_groups(bench, params, report, room), params, start, report, keep)
 
 
 def _groups(bench: Bench, params: ImagePairs, report, room: int | None) -> Iterator[list[dict]]:
@@ -191,7 +191,7 @@ def _groups(bench: Bench, params: ImagePairs, report, room: int | None) -> Itera
     yield [row]
     teacher = Teacher(network, pictures.normalisation, bench.switches, row["accuracy"])
     if "distilled" in params.methods and params.teacher == "cached":
-        teacher = affordable(teacher, pictures, bench.data.n_classes, params.kept_as, report, room)
+        teacher = cached_if_it_fits(teacher, pictures, bench.data.n_classes, params.kept_as, report, room)
     for seed in range(params.seed, params.seed + params.seeds):
         for method in params.methods:
             distils = method == "distilled"
@@ -201,10 +201,10 @@ def _groups(bench: Bench, params: ImagePairs, report, room: int | None) -> Itera
             row = trained(student, task, bench, params.recipe(), distillation if distils else hard_labels,
                           Knobs(temperature=params.temperature, alpha=params.alpha))
             steps = params.recipe().total(len(pictures)) / params.recipe().per_epoch(len(pictures))
-            asked = (teacher.asked - before) / len(pictures) if isinstance(teacher, TeacherViews) else steps
+            asked = (teacher.asked - before) / len(pictures) if isinstance(teacher, CachedTeacher) else steps
             yield [told({"method": method, "network": str(bench.networks[1]), "seed": seed, **row,
                          "passes": asked if distils else 0.0}, report)]
-    if isinstance(teacher, TeacherViews) and params.keep_answers:
+    if isinstance(teacher, CachedTeacher) and params.keep_answers:
         teacher.keep()
 
 

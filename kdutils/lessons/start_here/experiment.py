@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import pandas as pd
 from torch import Tensor
 
-from kdutils.cohorts import HARD, Lab, cohort, distilled, teachers
+from kdutils.cohorts import HARD, Splits, cohort, distilled, teachers
 from kdutils.errors import positive, whole
 from kdutils.results import Results, provenance
 from kdutils.training import Recipe
@@ -34,9 +34,9 @@ class StartHere:
 DEFAULT = StartHere()
 
 
-def opened(params: StartHere) -> tuple[Lab, Tensor]:
+def prepare(params: StartHere) -> tuple[Splits, Tensor]:
     """The data and each seed's transfer set; refuses what cannot be run before anything is trained."""
-    lab = Lab.open("digits", params.seeds, params.seed, params.device)
+    lab = Splits.open("digits", params.seeds, params.seed, params.device)
     return lab, lab.transfer(params.transfer)
 
 
@@ -46,7 +46,7 @@ def run(params: StartHere, report: Callable[[str], None] = lambda line: None) ->
     An interrupt keeps the steps that were measured.
     """
     start = time.perf_counter()
-    lab, transfer = opened(params)
+    lab, transfer = prepare(params)
     report(f"{params.seeds} teachers, then {2 * params.seeds} students on {params.transfer} images each")
     logits = teachers(lab, lab.pool)
     rows = [{"method": "teacher", "temperature": None, "step": params.steps, "seed": seed, "accuracy": value}
@@ -62,7 +62,7 @@ def run(params: StartHere, report: Callable[[str], None] = lambda line: None) ->
     return Results(pd.DataFrame(rows), asdict(params), provenance(params.device, seconds), complete)
 
 
-def _student_rows(lab: Lab, logits: Tensor, transfer: Tensor, params: StartHere) -> Iterator[list[dict]]:
+def _student_rows(lab: Splits, logits: Tensor, transfer: Tensor, params: StartHere) -> Iterator[list[dict]]:
     students = cohort(lab, logits, transfer, [HARD, distilled(params.temperature)])
     for snapshot in students.train(Recipe(steps=params.steps), every=max(1, params.steps // 30)):
         yield students.rows({"accuracy": students.accuracy()}, step=snapshot.step)

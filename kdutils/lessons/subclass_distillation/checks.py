@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from kdutils import metrics
-from kdutils.cohorts import Lab
+from kdutils.cohorts import Splits
 from kdutils.course.checks import NotDone, Wrong, answer_of, compare, exercise
 from kdutils.datasets import grouped
 from kdutils.errors import at_least, one_of, positive, whole
-from kdutils.lessons.subclass_distillation.experiment import divided
+from kdutils.lessons.subclass_distillation.experiment import subclass_teachers
 from kdutils.objectives import class_logits
 from kdutils.results import Effect, interval
 
@@ -190,7 +190,7 @@ def _why_no_gain(s: int, used: float, gain: Effect, price: Effect) -> str:
         return f"Only {used:.1f} of {2 * s} subclasses are used: too few digits get one of their own."
     if used > 12:
         return f"{used:.1f} subclasses are used for ten digits, and only one of a digit's subclasses counts."
-    return "Digits and subclasses cross: the classes are divided, but not by digits."
+    return "Digits and subclasses cross: the classes are subclass_teachers, but not by digits."
 
 
 def divided_on_test(values: list[tuple[float, float]], subclasses: int, seeds: int = 10) -> list[tuple]:
@@ -198,7 +198,7 @@ def divided_on_test(values: list[tuple[float, float]], subclasses: int, seeds: i
 
     Measured on the test images of fresh seeds.
     """
-    return _divided(Lab.of(grouped("digits-2x5"), seeds, FRESH), values, subclasses)
+    return _divided(Splits.of(grouped("digits-2x5"), seeds, FRESH), values, subclasses)
 
 
 def validate(subclasses: int, beta: float, t_aux: float, seeds: int = 6, held_out: int = 300) -> tuple[Effect, Effect]:
@@ -206,15 +206,15 @@ def validate(subclasses: int, beta: float, t_aux: float, seeds: int = 6, held_ou
 
     The teachers learn from the rest of the pool; no test image is looked at.
     """
-    lab = Lab.of(grouped("digits-2x5"), seeds)
+    lab = Splits.of(grouped("digits-2x5"), seeds)
     lab = replace(lab, pool=lab.pool[:, held_out:], test=lab.pool[:, :held_out])
     _, found, right = _divided(lab, [_checked(subclasses, beta, t_aux)[1:]], int(subclasses))[0]
     return interval(found), interval(right)
 
 
-def _divided(lab: Lab, values: list[tuple[float, float]], s: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _divided(lab: Splits, values: list[tuple[float, float]], s: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     rows = []
-    for logits in divided(lab, lab.pool, (s, s), values):
+    for logits in subclass_teachers(lab, lab.pool, (s, s), values):
         of_test = [(one[test], test) for one, test in zip(logits, lab.test, strict=True)]
         rows.append(tuple(np.array(column) for column in zip(*(
             (metrics.classes_used(z.argmax(-1)), 100 * metrics.hungarian_accuracy(z.argmax(-1), lab.data.hidden[test]),

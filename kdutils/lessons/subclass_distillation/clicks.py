@@ -10,13 +10,13 @@ from dataclasses import replace
 import pandas as pd
 import torch
 
-from kdutils.cohorts import Lab
+from kdutils.cohorts import Splits
 from kdutils.datasets import clicks
 from kdutils.errors import ParameterError, whole
 from kdutils.results import Results
 
 
-def click_lab(seeds: int = 12, seed: int = 0, rows: int = 8000, held_out: int = 4000, device: str = "cpu") -> Lab:
+def click_lab(seeds: int = 12, seed: int = 0, rows: int = 8000, held_out: int = 4000, device: str = "cpu") -> Splits:
     """The logs of one world per seed, one after the other in one table: `rows` to train on, `held_out` to measure.
 
     Each world's numbers are standardised by its own training rows.
@@ -27,7 +27,7 @@ def click_lab(seeds: int = 12, seed: int = 0, rows: int = 8000, held_out: int = 
     columns = {name: torch.cat([getattr(log, name) for log in logs])
                for name in ("numeric", "categories", "labels", "hidden", "probability")}
     own = torch.arange(len(chosen) * n, device=device).view(-1, n)
-    return Lab(replace(logs[0], test=None, **columns).to(device), chosen, own[:, held_out:], own[:, :held_out], own)
+    return Splits(replace(logs[0], test=None, **columns).to(device), chosen, own[:, held_out:], own[:, :held_out], own)
 
 
 def steps_to_level(results: Results, this: Mapping, level_of: Mapping, metric: str = "log_loss") -> pd.Series:

@@ -20,9 +20,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from kdutils import cache, metrics
-from kdutils import seeds as streams
-from kdutils.cohorts import Lab, digest, tabled
+from kdutils import cache, metrics, rng
+from kdutils.cohorts import Splits, collect, digest
 from kdutils.datasets import Dataset, Table, grouped, take
 from kdutils.errors import ParameterError, at_least, between, different, positive, whole
 from kdutils.lessons.subclass_distillation.clicks import click_lab
@@ -36,7 +35,7 @@ from kdutils.objectives import (
     subclass_teacher,
 )
 from kdutils.results import Results
-from kdutils.training import Knobs, Recipe, Snapshot, Task, steps
+from kdutils.training import Knobs, Recipe, Snapshot, Task, fit, train
 
 TEACHER_WIDTHS = (64,)
 CERTAIN = 200.0  # a logit that makes a label's probability 1 at any temperature of the course
@@ -149,9 +148,9 @@ ARMS = (
 RACERS = ("hard labels", "two-class", "hard labels, larger head", "subclass", "oracle")
 
 
-def opened(params: SubclassDistillation) -> tuple[Lab, Lab | None]:
+def prepare(params: SubclassDistillation) -> tuple[Splits, Splits | None]:
     """The data, and the logs of part "clicks" if it is asked for; refuses what cannot be run before any training."""
-    lab = Lab.of(grouped(params.data, params.device), params.seeds, params.seed)
+    lab = Splits.of(grouped(params.data, params.device), params.seeds, params.seed)
     classes, pool = lab.data.n_classes, lab.pool.shape[1]
     for n in (*params.transfer_sizes, params.narrow_images, *params.speed_images):
         whole("transfer images", n, classes, pool, why="one for each class, at most the pool")
@@ -176,8 +175,8 @@ def run(params: SubclassDistillation, report: Callable[[str], None] = lambda lin
     (nats) and auc (percent). In "click teachers" method "Bayes" has the log-loss of the true probabilities.
     """
     start = time.perf_counter()
-    lab, logs = opened(params)
-    return tabled(_groups(lab, logs, params, report), params, start, report)
+    lab, logs = prepare(params)
+    return collect(_groups(lab, logs, params, report), params, start, report)
 
 
 def enough_of_each(labels: Tensor, classes: int, needed: int = 1) -> None:
@@ -196,14 +195,15 @@ def choose(params: SubclassDistillation = DEFAULT, seeds: int = 12, seed: int = 
     A row per candidate, best first, and what it was: the form of the teacher's loss, or the weight of the hint. The
     test images of these seeds are not looked at, and no seed of the experiment is among them.
     """
-    lab = Lab.of(grouped(params.data, params.device), seeds, seed)
+    lab = Splits.of(grouped(params.data, params.device), seeds, seed)
     lab = replace(lab, pool=lab.pool[:, held_out:], test=lab.pool[:, :held_out])
     sizes, recipe = (params.subclasses,) * lab.data.n_classes, _teacher_recipe(params)
     values = {"contrastive": [(beta, t_aux) for beta in (0.03, 0.1, 0.3, 1.0) for t_aux in (0.1, 0.3, 0.5, 1.0)],
               "entropy": [(beta, 1.0) for beta in (0.3, 1.0, 3.0)]}
     told = {(form, *value): {"logits": logits} for form, chosen in values.items()
-            for value, logits in zip(chosen, divided(lab, lab.pool, sizes, chosen, form, recipe), strict=True)}
-    hidden = told_classes(lab, lab.pool, lab.data.labels, lab.data.n_classes, recipe)[1]
+            for value, logits in zip(chosen, subclass_teachers(lab, lab.pool, sizes, chosen, form, recipe),
+                                     strict=True)}
+    hidden = label_teachers(lab, lab.pool, lab.data.labels, lab.data.n_classes, recipe)[1]
     told["two-class"] = {"hidden": _standardised(hidden, lab.pool)}
     races = [(params, [Arm(str(name), name) for name in told if name != "two-class"])]
     races += [(replace(params, hint=hint), [Arm(f"hint {hint:g}", "two-class", "classes", "features")])
@@ -225,8 +225,8 @@ def choose_clicks(params: SubclassDistillation = DEFAULT, seeds: int = 8, seed: 
     recipe, s = Recipe(params.click_teacher_steps, batch=128, lr=5e-3), max(params.click_subclasses)
     values = [(0.03, 0.1), (0.03, 0.3), (0.03, 1.0), (0.1, 0.1), (0.1, 0.5), (0.1, 1.0)]
     told = {str(value): {"logits": logits} for value, logits in zip(
-        values, divided(lab, lab.pool, (s,) * lab.data.n_classes, values, recipe=recipe), strict=True)}
-    told["two-class"] = {"logits": told_classes(lab, lab.pool, lab.data.labels, lab.data.n_classes, recipe)[0]}
+        values, subclass_teachers(lab, lab.pool, (s,) * lab.data.n_classes, values, recipe=recipe), strict=True)}
+    told["two-class"] = {"logits": label_teachers(lab, lab.pool, lab.data.labels, lab.data.n_classes, recipe)[0]}
     arms = [Arm("two-class", "two-class", "classes", "classes")] + [Arm(str(value), str(value)) for value in values]
     rows = [row for temperature in (1.0, 2.0, 4.0)
             for arm, _, logits in race(lab, told, arms, lab.pool[:, :min(params.click_rows)], params.width,
@@ -236,7 +236,7 @@ def choose_clicks(params: SubclassDistillation = DEFAULT, seeds: int = 8, seed: 
     return pd.DataFrame(rows).groupby(["method", "temperature"])[["log_loss", "auc"]].mean().sort_values("log_loss")
 
 
-def _groups(lab: Lab, logs: Lab | None, params: SubclassDistillation, report) -> Iterator[list[dict]]:
+def _groups(lab: Splits, logs: Splits | None, params: SubclassDistillation, report) -> Iterator[list[dict]]:
     report(f"{params.seeds} teachers for each beta and T_aux, {params.subclasses} subclasses per class")
     yield _contrastive_rows(lab, params)
     report("teachers with the entropy form, with other numbers of subclasses, and k-means")
@@ -259,7 +259,7 @@ def _groups(lab: Lab, logs: Lab | None, params: SubclassDistillation, report) ->
 
 # ---- teachers ------------------------------------------------------------------------------------------------------
 
-def divided(lab: Lab, train: Tensor, sizes: Sequence[int], values: Sequence[tuple[float, float]],
+def subclass_teachers(lab: Splits, train: Tensor, sizes: Sequence[int], values: Sequence[tuple[float, float]],
             form: str = "contrastive", recipe: Recipe | None = None) -> Tensor:
     """Logits (A, S, N, sum(sizes)) for every example of teachers with A pairs (beta, T_aux), one per seed each.
 
@@ -271,7 +271,7 @@ def divided(lab: Lab, train: Tensor, sizes: Sequence[int], values: Sequence[tupl
     return made["logits"].unflatten(0, (len(values), -1))
 
 
-def told_classes(lab: Lab, train: Tensor, labels: Tensor, classes: int,
+def label_teachers(lab: Splits, train: Tensor, labels: Tensor, classes: int,
                  recipe: Recipe | None = None) -> tuple[Tensor, Tensor]:
     """Logits (S, N, classes) and last hidden layer (S, N, H) of teachers told the labels (N,) or (S, N)."""
     last = f"hidden{len(TEACHER_WIDTHS)}"
@@ -280,7 +280,7 @@ def told_classes(lab: Lab, train: Tensor, labels: Tensor, classes: int,
     return made["logits"], made[last]
 
 
-def clusters(lab: Lab, train: Tensor, sizes: Sequence[int]) -> Tensor:
+def clusters(lab: Splits, train: Tensor, sizes: Sequence[int]) -> Tensor:
     """k-means of the inputs inside each class, as subclasses: int64 (S, N).
 
     Training examples take the nearest centre of their own class, which is known; all others the nearest of all
@@ -294,7 +294,7 @@ def clusters(lab: Lab, train: Tensor, sizes: Sequence[int]) -> Tensor:
         labels = lab.data.labels.cpu()[row]
         for label, size in enumerate(sizes):
             mine = row[labels == label]
-            kmeans = KMeans(size, n_init=4, random_state=streams.derive(seed, f"k-means {label}") % 2**32)
+            kmeans = KMeans(size, n_init=4, random_state=rng.derive(seed, f"k-means {label}") % 2**32)
             own[mine] = torch.from_numpy(kmeans.fit_predict(x[mine].numpy())).long() + sum(sizes[:label])
             centres.append(torch.from_numpy(kmeans.cluster_centers_))
         nearest = torch.cdist(x, torch.cat(centres).to(x)).argmin(-1)
@@ -303,13 +303,14 @@ def clusters(lab: Lab, train: Tensor, sizes: Sequence[int]) -> Tensor:
     return torch.stack(found).to(train.device)
 
 
-def teachers(lab: Lab, params: SubclassDistillation, train: Tensor | None = None) -> dict[str, dict[str, Tensor]]:
+def teachers(lab: Splits, params: SubclassDistillation, train: Tensor | None = None) -> dict[str, dict[str, Tensor]]:
     """The teachers of the students, by name: {"logits": (S, N, K)}, of "two-class" also "hidden": (S, N, H)."""
     train = lab.pool if train is None else train
     sizes, recipe = (params.subclasses,) * lab.data.n_classes, _teacher_recipe(params)
-    plain, paper = divided(lab, train, sizes, [(0.0, params.t_aux), (params.beta, params.t_aux)], recipe=recipe)
-    entropy = divided(lab, train, sizes, [(params.entropy_beta, 1.0)], "entropy", recipe)[0]
-    two, hidden = told_classes(lab, train, lab.data.labels, lab.data.n_classes, recipe)
+    plain, paper = subclass_teachers(lab, train, sizes, [(0.0, params.t_aux), (params.beta, params.t_aux)],
+                                     recipe=recipe)
+    entropy = subclass_teachers(lab, train, sizes, [(params.entropy_beta, 1.0)], "entropy", recipe)[0]
+    two, hidden = label_teachers(lab, train, lab.data.labels, lab.data.n_classes, recipe)
     by_pixels = clusters(lab, train, sizes)
     truth, sizes_inside = hidden_blocks(lab)
     return {
@@ -317,13 +318,13 @@ def teachers(lab: Lab, params: SubclassDistillation, train: Tensor | None = None
         "no auxiliary loss": {"logits": plain},
         "subclass": {"logits": paper},
         "subclass (entropy)": {"logits": entropy},
-        "k-means teacher": {"logits": told_classes(lab, train, by_pixels, sum(sizes), recipe)[0]},
+        "k-means teacher": {"logits": label_teachers(lab, train, by_pixels, sum(sizes), recipe)[0]},
         "k-means labels": {"logits": CERTAIN * torch.nn.functional.one_hot(by_pixels, sum(sizes)).float()},
-        "oracle": {"logits": told_classes(lab, train, truth, sum(sizes_inside), recipe)[0]},
+        "oracle": {"logits": label_teachers(lab, train, truth, sum(sizes_inside), recipe)[0]},
     }
 
 
-def hidden_blocks(lab: Lab) -> tuple[Tensor, tuple[int, ...]]:
+def hidden_blocks(lab: Splits) -> tuple[Tensor, tuple[int, ...]]:
     """`inside` of the lab's data."""
     return inside(lab.data)
 
@@ -337,7 +338,7 @@ def inside(data: Dataset | Table) -> tuple[Tensor, tuple[int, ...]]:
     return renumbered, tuple((pairs // many).bincount(minlength=data.n_classes).tolist())
 
 
-def _taught(lab: Lab, train: Tensor, outputs: int, objective, knobs: Knobs, labels: Tensor, recipe: Recipe | None,
+def _taught(lab: Splits, train: Tensor, outputs: int, objective, knobs: Knobs, labels: Tensor, recipe: Recipe | None,
             told: Mapping, wanted: Sequence[str]) -> dict[str, Tensor]:
     """Wanted features {name: (M, N, .)} of M = A * S teachers trained with this objective.
 
@@ -354,8 +355,7 @@ def _taught(lab: Lab, train: Tensor, outputs: int, objective, knobs: Knobs, labe
         population = Population(spec, own, train.device)
         members = labels.repeat(arms, 1) if labels.ndim == 2 else labels
         task = Task(lab.data.inputs, members, train.repeat(arms, 1), own)
-        for _ in steps(population, task, objective, knobs, recipe, every=recipe.steps):
-            pass
+        fit(population, task, objective, knobs, recipe)
         inputs = lab.data.inputs if lab.own is None else take(lab.data.inputs, lab.own).repeat(arms, 1, 1, 1, 1)
         with torch.no_grad():
             found = population.features(inputs)
@@ -382,7 +382,7 @@ def _standardised(features: Tensor, train: Tensor) -> Tensor:
 class Field:
     """Students whose heads look alike, side by side: member k * S + s is arm k with seed s. sizes: of their heads."""
 
-    lab: Lab
+    lab: Splits
     arms: tuple[Arm, ...]
     sizes: tuple[int, ...]
     population: Population
@@ -392,7 +392,7 @@ class Field:
 
     def train(self, recipe: Recipe, every: int | None = None) -> Iterator[Snapshot]:
         """The training loop over these students."""
-        return steps(self.population, self.task, self.objective, self.knobs, recipe, every or recipe.steps)
+        return train(self.population, self.task, self.objective, self.knobs, recipe, every or recipe.steps)
 
     @cached_property
     def test_inputs(self) -> Tensor:
@@ -405,7 +405,7 @@ class Field:
         return dict(zip(self.arms, logits.unflatten(0, (len(self.arms), -1)), strict=True))
 
 
-def fields(lab: Lab, told: Mapping[str, Mapping[str, Tensor]], arms: Sequence[Arm], train: Tensor, width: int,
+def fields(lab: Splits, told: Mapping[str, Mapping[str, Tensor]], arms: Sequence[Arm], train: Tensor, width: int,
            params: SubclassDistillation) -> list[Field]:
     """Students of every arm and seed on `train` (S, n). Two students of one seed and one shape start alike."""
     found = []
@@ -429,7 +429,7 @@ def fields(lab: Lab, told: Mapping[str, Mapping[str, Tensor]], arms: Sequence[Ar
     return found
 
 
-def race(lab: Lab, told: Mapping[str, Mapping[str, Tensor]], arms: Sequence[Arm], train: Tensor, width: int,
+def race(lab: Splits, told: Mapping[str, Mapping[str, Tensor]], arms: Sequence[Arm], train: Tensor, width: int,
          params: SubclassDistillation, recipe: Recipe, every: int | None = None) -> Iterator[tuple[Arm, int, Tensor]]:
     """One field after the other: (arm, step, class logits (S, Q, C) on the test examples)."""
     for field in fields(lab, told, arms, train, width, params):
@@ -468,21 +468,21 @@ _OBJECTIVES = {"outputs": subclass_distillation, "classes": class_level_distilla
                "features": penultimate_distillation}
 
 
-def _head(arm: Arm, lab: Lab, params: SubclassDistillation) -> tuple[int, ...]:
+def _head(arm: Arm, lab: Splits, params: SubclassDistillation) -> tuple[int, ...]:
     """The sizes of a student's head."""
     if arm.head == "hidden":
         return hidden_blocks(lab)[1]
     return (params.subclasses if arm.head == "subclasses" else 1,) * lab.data.n_classes
 
 
-def _alike(arms: Sequence[Arm], lab: Lab, params: SubclassDistillation) -> list[list[Arm]]:
+def _alike(arms: Sequence[Arm], lab: Splits, params: SubclassDistillation) -> list[list[Arm]]:
     groups: dict[tuple, list[Arm]] = {}
     for arm in arms:
         groups.setdefault((_head(arm, lab, params), arm.message), []).append(arm)
     return list(groups.values())
 
 
-def _stack(told, group: Sequence[Arm], what: str, lab: Lab, sizes: Sequence[int] | None = None) -> Tensor:
+def _stack(told, group: Sequence[Arm], what: str, lab: Splits, sizes: Sequence[int] | None = None) -> Tensor:
     """The messages of a group's teachers, (arms * S, N, K), 0 for arms without one: as wide as `sizes`, or features.
 
     Without sizes: the classes' logits, of teachers with as many subclasses in every class.
@@ -505,12 +505,12 @@ def _whose(messages: int, arms: int, seeds: int, device) -> Tensor:
 
 # ---- rows ----------------------------------------------------------------------------------------------------------
 
-def _contrastive_rows(lab: Lab, params: SubclassDistillation) -> list[dict]:
+def _contrastive_rows(lab: Splits, params: SubclassDistillation) -> list[dict]:
     grid = [(beta, t_aux) for beta in params.betas for t_aux in params.t_auxs]
     chosen = [(params.beta, params.t_aux)] if params.beta else []
     values = list(dict.fromkeys([(0.0, params.t_aux), *grid, *chosen]))
     sizes = (params.subclasses,) * lab.data.n_classes
-    logits = divided(lab, lab.pool, sizes, values, recipe=_teacher_recipe(params))
+    logits = subclass_teachers(lab, lab.pool, sizes, values, recipe=_teacher_recipe(params))
     rows = []
     for (beta, t_aux), one in zip(values, logits, strict=True):
         kind = {"method": "contrastive", "beta": beta, "t_aux": t_aux} if beta else {"method": "no auxiliary loss",
@@ -519,15 +519,15 @@ def _contrastive_rows(lab: Lab, params: SubclassDistillation) -> list[dict]:
     return rows
 
 
-def _other_rows(lab: Lab, params: SubclassDistillation) -> list[dict]:
+def _other_rows(lab: Splits, params: SubclassDistillation) -> list[dict]:
     recipe, classes, rows = _teacher_recipe(params), lab.data.n_classes, []
-    logits = divided(lab, lab.pool, (params.subclasses,) * classes, [(beta, 1.0) for beta in params.entropy_betas],
-                     "entropy", recipe)
+    logits = subclass_teachers(lab, lab.pool, (params.subclasses,) * classes,
+                               [(beta, 1.0) for beta in params.entropy_betas], "entropy", recipe)
     for beta, one in zip(params.entropy_betas, logits, strict=True):
         rows += _discovered(lab, one, (params.subclasses,) * classes, method="entropy", beta=beta, s=params.subclasses)
     others = [s for s in params.sizes if s != params.subclasses]
     for s in others:
-        logits = divided(lab, lab.pool, (s,) * classes, [(params.beta, params.t_aux)], recipe=recipe)[0]
+        logits = subclass_teachers(lab, lab.pool, (s,) * classes, [(params.beta, params.t_aux)], recipe=recipe)[0]
         kind = {"method": "contrastive", "beta": params.beta, "t_aux": params.t_aux, "s": s}
         rows += _discovered(lab, logits, (s,) * classes, **kind)
     for s in (params.subclasses, *others):
@@ -537,13 +537,13 @@ def _other_rows(lab: Lab, params: SubclassDistillation) -> list[dict]:
     return rows
 
 
-def _reference_rows(lab: Lab, told) -> list[dict]:
+def _reference_rows(lab: Splits, told) -> list[dict]:
     """The teachers told the hidden classes, and those with nothing but two outputs."""
     return (_discovered(lab, told["oracle"]["logits"], hidden_blocks(lab)[1], method="oracle")
             + _discovered(lab, told["two-class"]["logits"], (1,) * lab.data.n_classes, method="two-class", s=1))
 
 
-def _discovered(lab: Lab, logits: Tensor, sizes: Sequence[int], part: str = "discovery", **kind) -> list[dict]:
+def _discovered(lab: Splits, logits: Tensor, sizes: Sequence[int], part: str = "discovery", **kind) -> list[dict]:
     """A row per seed for teachers with logits (S, N, K): accuracy on classes, agreement with the hidden classes."""
     rows = []
     for seed, test, one in zip(lab.seeds, lab.test, logits.expand(len(lab.seeds), -1, -1), strict=True):
@@ -556,7 +556,7 @@ def _discovered(lab: Lab, logits: Tensor, sizes: Sequence[int], part: str = "dis
     return rows
 
 
-def _few_rows(lab: Lab, told, n: int, width: int, params: SubclassDistillation) -> list[dict]:
+def _few_rows(lab: Splits, told, n: int, width: int, params: SubclassDistillation) -> list[dict]:
     train = lab.transfer(n)
     enough_of_each(lab.data.labels[train], lab.data.n_classes)
     recipe = Recipe(params.student_steps)
@@ -564,7 +564,7 @@ def _few_rows(lab: Lab, told, n: int, width: int, params: SubclassDistillation) 
             for row in _student_rows(lab, arm, logits, part="few", transfer=n, width=width, step=step)]
 
 
-def _speed_rows(lab: Lab, told, n: int, params: SubclassDistillation) -> list[dict]:
+def _speed_rows(lab: Splits, told, n: int, params: SubclassDistillation) -> list[dict]:
     """A constant rate, so that a curve's shape is not the schedule's."""
     recipe = Recipe(params.student_steps, lr=3e-3, schedule="constant")
     arms = [arm for arm in ARMS if arm.name in RACERS]
@@ -574,23 +574,23 @@ def _speed_rows(lab: Lab, told, n: int, params: SubclassDistillation) -> list[di
             for row in _student_rows(lab, arm, logits, **same, step=step)]
 
 
-def _student_rows(lab: Lab, arm: Arm, logits: Tensor, **same) -> list[dict]:
+def _student_rows(lab: Splits, arm: Arm, logits: Tensor, **same) -> list[dict]:
     accuracy = 100 * metrics.accuracy(logits, lab.data.labels[lab.test])
     return [{**same, "method": arm.name, "seed": seed, "accuracy": value}
             for seed, value in zip(lab.seeds, accuracy.tolist(), strict=True)]
 
 
-def _click_rows(lab: Lab, params: SubclassDistillation) -> Iterator[list[dict]]:
+def _click_rows(lab: Splits, params: SubclassDistillation) -> Iterator[list[dict]]:
     """Parts "click teachers" and "clicks": a constant rate, as in part "speed"."""
     recipe, classes, rows = Recipe(params.click_teacher_steps, batch=128, lr=5e-3), lab.data.n_classes, []
     truth, segments = hidden_blocks(lab)
     heads = {"two-class": (1,) * classes, "oracle": segments}
-    told = {"two-class": told_classes(lab, lab.pool, lab.data.labels, classes, recipe)[0],
-            "oracle": told_classes(lab, lab.pool, truth, sum(segments), recipe)[0]}
+    told = {"two-class": label_teachers(lab, lab.pool, lab.data.labels, classes, recipe)[0],
+            "oracle": label_teachers(lab, lab.pool, truth, sum(segments), recipe)[0]}
     for s in params.click_subclasses:
         heads[f"subclass {s}"] = (s,) * classes
-        told[f"subclass {s}"] = divided(lab, lab.pool, (s,) * classes, [(params.click_beta, params.click_t_aux)],
-                                        recipe=recipe)[0]
+        told[f"subclass {s}"] = subclass_teachers(
+            lab, lab.pool, (s,) * classes, [(params.click_beta, params.click_t_aux)], recipe=recipe)[0]
     for name, logits in told.items():
         method, s = name.split()[0], heads[name][0] if name.startswith("subclass") else None
         test = logits.expand(len(lab.seeds), -1, -1).gather(1, lab.test[..., None].expand(-1, -1, logits.shape[-1]))
@@ -623,11 +623,11 @@ def _click_races(params: SubclassDistillation) -> Iterator[tuple[SubclassDistill
     yield replace(params, temperature=params.click_temperature), [arm for arm in ARMS if arm.name == "oracle"]
 
 
-def _clicked(lab: Lab, arm: Arm, logits: Tensor, **same) -> list[dict]:
+def _clicked(lab: Splits, arm: Arm, logits: Tensor, **same) -> list[dict]:
     return [{"part": "clicks", "method": arm.name, **same, **measured} for measured in _measured(lab, logits)]
 
 
-def _measured(lab: Lab, logits: Tensor) -> list[dict]:
+def _measured(lab: Splits, logits: Tensor) -> list[dict]:
     """Log-loss (nats) and AUC (percent) of class logits (S, Q, 2) for each seed."""
     labels = lab.data.labels[lab.test]
     losses = [float(metrics.nll(z, y)) for z, y in zip(logits, labels, strict=True)]

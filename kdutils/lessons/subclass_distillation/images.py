@@ -14,18 +14,18 @@ import torch
 from torch import Tensor
 
 from kdutils import metrics
-from kdutils.cohorts import tabled
+from kdutils.cohorts import collect
 from kdutils.datasets import Dataset, grouped
 from kdutils.errors import one_of, whole
 from kdutils.image_lab import teacher_and_student, train_and_test, usual_views
 from kdutils.lessons.subclass_distillation.experiment import enough_of_each, inside
 from kdutils.networks import ImageNetwork
 from kdutils.objectives import class_logits, hard_labels, subclass_distillation, subclass_teacher
-from kdutils.objectives.subclass import MOST
+from kdutils.objectives.subclass import MAX_SUBCLASSES
 from kdutils.results import Results
 from kdutils.training import ImageRecipe, ImageTask, Knobs, Pictures, Teacher, check_knob, image_logits, image_steps
-from kdutils.training.switches import CHOICES, Switches, chosen
-from kdutils.training.views import affordable
+from kdutils.training.switches import CHOICES, Speedups, chosen
+from kdutils.training.views import cached_if_it_fits
 
 TEACHERS = ("classes", "no auxiliary loss", "subclass", "oracle")
 
@@ -56,7 +56,7 @@ class SubclassImages:
 
     def __post_init__(self):
         whole("seeds", self.seeds, 1)
-        whole("subclasses of a class", self.subclasses, 1, MOST)
+        whole("subclasses of a class", self.subclasses, 1, MAX_SUBCLASSES)
         teacher_and_student(self.pair)
         for name in ("beta", "t_aux", "temperature", "alpha"):
             check_knob(name, getattr(self, name))
@@ -81,7 +81,7 @@ class Bench:
     truth: Tensor
     inside: tuple[int, ...]
     pictures: Pictures
-    switches: Switches
+    switches: Speedups
 
 
 def run(params: SubclassImages, report: Callable[[str], None] = lambda line: None,
@@ -94,17 +94,17 @@ def run(params: SubclassImages, report: Callable[[str], None] = lambda line: Non
     after every network; an interrupt keeps the networks that are finished.
     """
     start = time.perf_counter()
-    bench = opened(params)
+    bench = prepare(params)
 
     def groups() -> Iterator[list[dict]]:
         for seed in range(params.seed, params.seed + params.seeds):
             for row in _seed_rows(bench, seed, params, report):
                 yield [row]
 
-    return tabled(groups(), params, start, report, keep)
+    return collect(groups(), params, start, report, keep)
 
 
-def opened(params: SubclassImages) -> Bench:
+def prepare(params: SubclassImages) -> Bench:
     """The data and what is known of it; refuses what cannot be trained before anything is."""
     data = grouped(params.data, params.device)
     images = train_and_test(data, params.seed, params.images)
@@ -134,7 +134,7 @@ def _taught_rows(bench: Bench, method: str, sizes: tuple[int, ...], seed: int, p
     network, row = _trained(bench, "teacher", method, sizes, seed, None, objective, knobs, params, report,
                             bench.truth[bench.train] if oracle else None)
     yield row
-    teacher = affordable(Teacher(network, bench.pictures.normalisation, bench.switches, row["accuracy"]),
+    teacher = cached_if_it_fits(Teacher(network, bench.pictures.normalisation, bench.switches, row["accuracy"]),
                          bench.pictures, sum(sizes), "float16", report)
     knobs = Knobs(alpha=params.alpha, temperature=params.temperature)
     yield _trained(bench, "student", method, sizes, seed, teacher, subclass_distillation(sizes), knobs, params,

@@ -14,14 +14,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from kdutils import metrics
-from kdutils import seeds as streams
-from kdutils.cohorts import tabled
+from kdutils import metrics, rng
+from kdutils.cohorts import collect
 from kdutils.datasets import Dataset, grouped
 from kdutils.errors import positive, whole
 from kdutils.lessons.subclass_distillation.experiment import enough_of_each
 from kdutils.objectives import class_logits, subclass_distillation, subclass_teacher
-from kdutils.objectives.subclass import MOST
+from kdutils.objectives.subclass import MAX_SUBCLASSES
 from kdutils.results import Results
 from kdutils.training import check_knob
 
@@ -53,7 +52,7 @@ class SubclassMnist:
         for name in ("seeds", "epochs"):
             whole(name, getattr(self, name), 1)
         whole("batch", self.batch, 2)
-        whole("subclasses of a class", self.subclasses, 1, MOST)
+        whole("subclasses of a class", self.subclasses, 1, MAX_SUBCLASSES)
         for name in ("beta", "t_aux", "temperature", "alpha"):
             check_knob(name, getattr(self, name))
         positive("lr", self.lr)
@@ -63,7 +62,7 @@ DEFAULT = SubclassMnist()
 SMOKE = SubclassMnist(seeds=1, epochs=1, train_images=1024)
 
 
-def opened(params: SubclassMnist) -> tuple[Dataset, Tensor]:
+def prepare(params: SubclassMnist) -> tuple[Dataset, Tensor]:
     """The data and the training indices; refuses what cannot be run before anything is trained."""
     data = grouped(params.data, params.device)
     train = torch.ones(len(data), dtype=torch.bool, device=data.labels.device)
@@ -84,7 +83,7 @@ def run(params: SubclassMnist, report: Callable[[str], None] = lambda line: None
     teacher, as in the demonstration. `keep` is called with the results so far when a seed is finished.
     """
     start = time.perf_counter()
-    data, train = opened(params)
+    data, train = prepare(params)
 
     def groups() -> Iterator[list[dict]]:
         for seed in range(params.seed, params.seed + params.seeds):
@@ -94,7 +93,7 @@ def run(params: SubclassMnist, report: Callable[[str], None] = lambda line: None
                 rows.append(row)
             yield rows
 
-    return tabled(groups(), params, start, report, keep)
+    return collect(groups(), params, start, report, keep)
 
 
 def _seed_rows(data: Dataset, train: Tensor, seed: int, params: SubclassMnist) -> Iterator[dict]:
@@ -132,7 +131,7 @@ class Dropout(nn.Module):
     def __init__(self, rate: float, seed: int, purpose: str, device: str):
         super().__init__()
         self.keep = 1 - rate
-        self.random = torch.Generator(device).manual_seed(streams.derive(seed, purpose))
+        self.random = torch.Generator(device).manual_seed(rng.derive(seed, purpose))
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
@@ -160,7 +159,7 @@ def demo_student(shape: tuple[int, int, int], outputs: int, seed: int, device: s
 
 def _started(network: nn.Sequential, seed: int, device: str) -> nn.Sequential:
     """Glorot's uniform start with biases 0, drawn from the seed."""
-    random = streams.generator(seed, "init")
+    random = rng.generator(seed, "init")
     for parameter in network.parameters():
         if parameter.ndim > 1:
             nn.init.xavier_uniform_(parameter, generator=random)
@@ -174,7 +173,7 @@ def epochs(network: nn.Module, data: Dataset, train: Tensor, objective, knobs: M
     """Train in place with Adam; yields 1, 2, ... after each epoch. message: teacher's logits (N, K), or None."""
     # foreach: one kernel for all parameters, where torch would loop over them on a CPU.
     optimizer = torch.optim.Adam(network.parameters(), params.lr, eps=1e-7, foreach=True)
-    random = streams.generator(seed, "order")
+    random = rng.generator(seed, "order")
     for epoch in range(1, params.epochs + 1):
         network.train()
         order = train[torch.randperm(len(train), generator=random).to(train.device)]

@@ -6,7 +6,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from kdutils.cohorts import Lab, cohort, distilled
+from kdutils.cohorts import Splits, cohort, distilled
 from kdutils.course.checks import NotDone, Wrong, answer_of, compare, exercise
 from kdutils.errors import positive
 from kdutils.lessons.tolerant_teachers.experiment import STRICT, ancestors, tolerant
@@ -105,7 +105,7 @@ def a_temperature_that_replaces_tolerance(answer) -> str:
 
 def _gains(temperature: float, seeds: int = 10) -> tuple[Effect, Effect, Effect]:
     """Students of 100 images: gain by eta = 0.9 at T = 1 and at `temperature`; the strict teacher's gain by T."""
-    lab = Lab.open("digits", seeds, seed=1000)
+    lab = Splits.open("digits", seeds, seed=1000)
     logits = ancestors(lab, lab.pool, [STRICT, tolerant(ETA)])
     students = cohort(lab, logits, lab.transfer(100),
                       [distilled(t, teacher) for t in (1.0, temperature) for teacher in (0, 1)])

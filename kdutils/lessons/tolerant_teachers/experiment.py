@@ -12,15 +12,14 @@ from dataclasses import asdict, dataclass, fields
 import torch
 from torch import Tensor
 
-from kdutils import cache, metrics
-from kdutils import seeds as streams
-from kdutils.cohorts import HARD, STUDENT, TEACHER_RECIPE, Lab, cohort, digest, distilled, tabled
+from kdutils import cache, metrics, rng
+from kdutils.cohorts import HARD, STUDENT, TEACHER_RECIPE, Splits, cohort, collect, digest, distilled
 from kdutils.datasets import label_noise, load, take
 from kdutils.errors import at_least, between, different, one_of, positive, whole
 from kdutils.networks import MLP, Population, Specification
-from kdutils.objectives import ancestor, distillation, hard_labels, softmax
+from kdutils.objectives import distillation, hard_labels, softmax, tolerant_teacher
 from kdutils.results import Results
-from kdutils.training import Knobs, Recipe, Task, steps
+from kdutils.training import Knobs, Recipe, Task, fit
 
 # Classes that look alike, for the data sets that have such groups; digits have none.
 GROUPS = {"fashion-mnist": ((0, 2, 3, 4, 6), (5, 7, 9), (1,), (8,))}  # tops and dresses, shoes, trousers, bags
@@ -116,9 +115,9 @@ DEFAULT = TolerantTeachers()
 SMOKE = TolerantTeachers(seeds=3, teacher_steps=80, student_steps=60, lineage_steps=40)
 
 
-def opened(params: TolerantTeachers) -> Lab:
+def prepare(params: TolerantTeachers) -> Splits:
     """The data; refuses what cannot be run before anything is trained."""
-    lab = Lab.open("digits", params.seeds, params.seed, params.device)
+    lab = Splits.open("digits", params.seeds, params.seed, params.device)
     for n in (*params.transfer_sizes, *(n for n, _ in params.lineages)):
         whole("transfer images", n, 1, lab.pool.shape[1], why="the pool of digits")
     if params.grouped:
@@ -140,11 +139,11 @@ def run(params: TolerantTeachers, report: Callable[[str], None] = lambda line: N
     ranks 2 .. K on classes of the label's group, in percent, which would be `chance_inside` if they were drawn by lot.
     """
     start = time.perf_counter()
-    lab = opened(params)
-    return tabled(_groups(lab, params, report), params, start, report)
+    lab = prepare(params)
+    return collect(_groups(lab, params, report), params, start, report)
 
 
-def ancestors(lab: Lab, train: Tensor, chosen: Sequence[Ancestor], spec: Specification = TEACHER,
+def ancestors(lab: Splits, train: Tensor, chosen: Sequence[Ancestor], spec: Specification = TEACHER,
               recipe: Recipe = TEACHER_RECIPE, labels: Tensor | None = None) -> Tensor:
     """Logits (A, S, N, C) for every image of first teachers of A kinds, one per seed, trained on `train` (S, n).
 
@@ -161,7 +160,7 @@ def ancestors(lab: Lab, train: Tensor, chosen: Sequence[Ancestor], spec: Specifi
     return cache.load_or_make("ancestors", made_of, make, device=str(train.device))["logits"]
 
 
-def lineages(lab: Lab, train: Tensor, chosen: Sequence[Ancestor], generations: int, label_weight: float = 0.5,
+def lineages(lab: Splits, train: Tensor, chosen: Sequence[Ancestor], generations: int, label_weight: float = 0.5,
              spec: Specification = LINEAGE, recipe: Recipe | None = None,
              labels: Tensor | None = None) -> Iterator[Population]:
     """Generation 0, 1, ... of A kinds of ancestors, one lineage per seed: populations of A * S networks.
@@ -182,7 +181,7 @@ def lineages(lab: Lab, train: Tensor, chosen: Sequence[Ancestor], generations: i
                                       f"generation {generation}"))
 
 
-def _groups(lab: Lab, params: TolerantTeachers, report) -> Iterator[list[dict]]:
+def _groups(lab: Splits, params: TolerantTeachers, report) -> Iterator[list[dict]]:
     recipe = Recipe(params.teacher_steps, TEACHER_RECIPE.batch, TEACHER_RECIPE.lr)
     chosen = [tolerant(eta, params.ranks) for eta in params.etas]
     words = ", ".join(f"{eta:g}" for eta in params.etas)
@@ -209,13 +208,13 @@ def _groups(lab: Lab, params: TolerantTeachers, report) -> Iterator[list[dict]]:
 
 # ---- teachers and students ---------------------------------------------------------------------------------------
 
-def _teacher_rows(lab: Lab, logits: Tensor, params: TolerantTeachers, **same) -> list[dict]:
+def _teacher_rows(lab: Splits, logits: Tensor, params: TolerantTeachers, **same) -> list[dict]:
     same |= {"transfer": lab.pool.shape[1], "method": "teacher"}
     values = _answers(lab, logits.flatten(0, 1), params.ranks)
     return _rows(lab, [{"eta": eta} for eta in params.etas], values, **same)
 
 
-def _student_rows(lab: Lab, logits: Tensor, transfer: Tensor, params: TolerantTeachers, labels: Tensor | None,
+def _student_rows(lab: Splits, logits: Tensor, transfer: Tensor, params: TolerantTeachers, labels: Tensor | None,
                   **same) -> list[dict]:
     arms = [(None, HARD)] + [(eta, distilled(temperature, teacher)) for temperature in params.temperatures
                              for teacher, eta in enumerate(params.etas)]
@@ -228,7 +227,7 @@ def _student_rows(lab: Lab, logits: Tensor, transfer: Tensor, params: TolerantTe
 
 def _group_rows(params: TolerantTeachers) -> list[dict]:
     """Teachers of every eta on a data set whose classes have groups; measured on its first 2,000 test images."""
-    lab = Lab.open(params.grouped, params.seeds, params.seed, params.device)
+    lab = Splits.open(params.grouped, params.seeds, params.seed, params.device)
     train, test = lab.transfer(params.grouped_images), lab.test[:, :2000]
     spec = MLP(lab.data.inputs[0].numel(), TEACHER.hidden, lab.data.n_classes)
     recipe = Recipe(params.teacher_steps, TEACHER_RECIPE.batch, TEACHER_RECIPE.lr)
@@ -253,7 +252,7 @@ def chance_inside(name: str) -> float:
 
 # ---- lineages ----------------------------------------------------------------------------------------------------
 
-def _lineage_rows(lab: Lab, n: int, noise: float, params: TolerantTeachers) -> list[dict]:
+def _lineage_rows(lab: Splits, n: int, noise: float, params: TolerantTeachers) -> list[dict]:
     """Parts "generations" and "ensemble" of one pair (images, noise)."""
     train, recipe = lab.transfer(n), Recipe(steps=params.lineage_steps)
     labels, chosen, rows = _noisy(lab, noise), kinds(params.ranks), []
@@ -278,7 +277,7 @@ def _lineage_rows(lab: Lab, n: int, noise: float, params: TolerantTeachers) -> l
                         generation=params.generations, **same)
 
 
-def _probe_rows(lab: Lab, params: TolerantTeachers) -> list[dict]:
+def _probe_rows(lab: Splits, params: TolerantTeachers) -> list[dict]:
     """Lineages on the digits below `probed`; a linear probe on what their hidden layer makes of the others.
 
     With fewer classes the tolerance keeps its share of them (5 of 10 ranks: 3 of 6) and its p*.
@@ -301,7 +300,7 @@ def _probe_rows(lab: Lab, params: TolerantTeachers) -> list[dict]:
                         generation=0, **same)
 
 
-def _probe(lab: Lab, features: Tensor, seen: int, n: int) -> Tensor:
+def _probe(lab: Splits, features: Tensor, seen: int, n: int) -> Tensor:
     """Test accuracy (percent) of ridge regression on standardised features (M, N, F): classes >= `seen`, (M,).
 
     Trained on the first n such images of the pool, which no lineage was trained on; the penalty is 1, the default of
@@ -324,31 +323,30 @@ def _probe(lab: Lab, features: Tensor, seen: int, n: int) -> Tensor:
 
 # ---- training and tables -----------------------------------------------------------------------------------------
 
-def _first(lab: Lab, train: Tensor, chosen: Sequence[Ancestor], spec, recipe, labels) -> Population:
+def _first(lab: Splits, train: Tensor, chosen: Sequence[Ancestor], spec, recipe, labels) -> Population:
     values = {field.name: [getattr(one, field.name) for one in chosen for _ in lab.seeds]
               for field in fields(Ancestor) if field.name != "name"}
-    return _trained(lab, train, len(chosen), spec, recipe, ancestor, Knobs(**values), labels, None, None)
+    return _trained(lab, train, len(chosen), spec, recipe, tolerant_teacher, Knobs(**values), labels, None, None)
 
 
-def _trained(lab: Lab, train: Tensor, arms: int, spec, recipe, objective, knobs, labels, teacher,
+def _trained(lab: Splits, train: Tensor, arms: int, spec, recipe, objective, knobs, labels, teacher,
              purpose: str | None) -> Population:
     """arms * S networks, trained; `purpose` names the random stream of start and order, None is the seed's own."""
-    own = [seed if purpose is None else streams.derive(seed, purpose) for seed in lab.seeds] * arms
+    own = [seed if purpose is None else rng.derive(seed, purpose) for seed in lab.seeds] * arms
     population = Population(spec, own, train.device)
     labels = lab.data.labels if labels is None else labels.repeat(arms, 1)
     task = Task(lab.data.inputs, labels, train.repeat(arms, 1), own, teacher)
-    for _ in steps(population, task, objective, knobs, recipe, every=recipe.steps):
-        pass
+    fit(population, task, objective, knobs, recipe)
     return population.copy()
 
 
-def _noisy(lab: Lab, rate: float) -> Tensor | None:
+def _noisy(lab: Splits, rate: float) -> Tensor | None:
     """(S, N): each seed's labels, a share `rate` of them wrong; None where all are right."""
     labels = [label_noise(lab.data.labels, rate, lab.data.n_classes, seed) for seed in lab.seeds]
     return torch.stack(labels) if rate else None
 
 
-def _answers(lab: Lab, logits: Tensor, ranks: int) -> dict[str, Tensor]:
+def _answers(lab: Splits, logits: Tensor, ranks: int) -> dict[str, Tensor]:
     """What is measured of logits (M, N, C) on each member's test images: {name: (M,)}."""
     test = lab.test.repeat(len(logits) // len(lab.seeds), 1)
     picked = logits.gather(1, test[..., None].expand(-1, -1, logits.shape[-1]))
@@ -361,7 +359,7 @@ def _masses(logits: Tensor, ranks: int) -> dict[str, Tensor]:
     return {"entropy": metrics.entropy(logits).mean(-1), "primary": primary, "secondary": secondary, "rest": rest}
 
 
-def _rows(lab: Lab, runs: Sequence[dict], values: dict[str, Tensor], **same) -> list[dict]:
+def _rows(lab: Splits, runs: Sequence[dict], values: dict[str, Tensor], **same) -> list[dict]:
     """A row for each of `runs` and seed, with the values (runs * S,) of that network."""
     listed = {name: value.flatten().tolist() for name, value in values.items()}
     pairs = [(one, seed) for one in runs for seed in lab.seeds]

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from kdutils.cohorts import HARD, Cohort, Lab, Setting, cohort, teachers
+from kdutils.cohorts import HARD, Cohort, Setting, Splits, cohort, teachers
 from kdutils.lessons.examples import one_per_class
 from kdutils.live.curves import add_answers, add_band, clear_band, grow_band, show_answers
 from kdutils.live.panel import Control
@@ -53,7 +53,7 @@ class TemperatureLab(AnsweringPanel):
                "50 images": {"transfer": 50}, "All the data": {"transfer": 1200}}
 
     def __init__(self, seeds: int = 12, steps: int = 300, **values):
-        self.lab = Lab.open("digits", seeds)
+        self.lab = Splits.open("digits", seeds)
         self.recipe = Recipe(steps=steps)
         self.teacher_logits = teachers(self.lab, self.lab.pool)
         self.example = one_per_class(self.lab, self.teacher_logits)[3]

@@ -9,17 +9,17 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from kdutils import metrics
-from kdutils.cohorts import Lab
+from kdutils.cohorts import Splits
 from kdutils.datasets import grouped
 from kdutils.errors import ParameterError
 from kdutils.lessons.subclass_distillation.experiment import (
     ARMS,
     DEFAULT,
     Field,
-    divided,
     fields,
     hidden_blocks,
-    told_classes,
+    label_teachers,
+    subclass_teachers,
 )
 from kdutils.live.curves import add_answers, add_band, clear_band, grow_band, show_answers
 from kdutils.live.panel import Control
@@ -31,7 +31,7 @@ from kdutils.training import Recipe
 RACERS = {"hard labels": "hard labels", "two-class": "two-class distillation", "subclass": "subclass distillation",
           "oracle": "oracle"}
 GAINERS = tuple(RACERS)[1:]
-MOST = 1000
+MAX_LABELS = 1000
 APART = dict(zip(GAINERS, (0.95, 1.0, 1.05), strict=True))      # so that the intervals of a run stand side by side
 
 
@@ -76,18 +76,19 @@ class FewLabelsRace(AnsweringPanel):
 
     title = "Few-labels race"
     controls = (
-        Control("labels", "Labelled images n", "log", low=20, high=MOST, default=50,
+        Control("labels", "Labelled images n", "log", low=20, high=MAX_LABELS, default=50,
                 help="What the students are trained on: images with a label, 0-4 or 5-9."),
         Control("temperature", "Temperature T", "log", low=0.5, high=16.0, default=4.0,
                 help="Of teacher and student in the distillation loss."),
         Control("width", "Student's hidden units", "choice", options=(8, 16, 32), default=16,
                 help="A student is a network 64-width-2 or 64-width-10; its teacher has 64 hidden units."),
     )
-    presets = {"20 labels": {"labels": 20}, "50": {"labels": 50}, "200": {"labels": 200}, "1,000": {"labels": MOST},
+    presets = {"20 labels": {"labels": 20}, "50": {"labels": 50}, "200": {"labels": 200},
+               "1,000": {"labels": MAX_LABELS},
                "T = 1": {"temperature": 1.0}, "T = 4": {"temperature": 4.0}}
 
     def __init__(self, seeds: int = 12, steps: int = 250, **values):
-        self.lab = Lab.of(grouped("digits-2x5"), seeds)
+        self.lab = Splits.of(grouped("digits-2x5"), seeds)
         self.recipe = Recipe(steps=steps)
         self.arms = [arm for arm in ARMS if arm.name in RACERS]
         self.answers: list[Answer] = []
@@ -105,7 +106,8 @@ class FewLabelsRace(AnsweringPanel):
 
     def check(self, values: Mapping) -> None:
         if values["labels"] != int(values["labels"]):
-            raise ParameterError(f"labels must be a whole number between 20 and {MOST}, got {values['labels']:g}.")
+            raise ParameterError(f"labels must be a whole number between 20 and {MAX_LABELS}, "
+                                 f"got {values['labels']:g}.")
 
     # ---- the figure ------------------------------------------------------------------------------------------------
 
@@ -213,7 +215,7 @@ class FewLabelsRace(AnsweringPanel):
     def why_anew(self, changed: frozenset[str]) -> str:
         return "Other students." if changed & {"labels", "width"} else ""
 
-    def sweep(self, labels: tuple[int, ...] = (20, 100, MOST)) -> None:
+    def sweep(self, labels: tuple[int, ...] = (20, 100, MAX_LABELS)) -> None:
         """Run to the end for each number of labels in turn, blocking, and then for the number that was set."""
         mine = self.values["labels"]
         for n in [*(n for n in labels if n != mine), mine]:
@@ -248,12 +250,12 @@ def _told(name: str, answer: Answer) -> str:
             f"units<br>gain {answer.gains[name]}")
 
 
-def _teachers(lab: Lab) -> dict[str, dict]:
+def _teachers(lab: Splits) -> dict[str, dict]:
     """The teachers of the experiment that these students need, from the cache if they can."""
     params = DEFAULT
     sizes = (params.subclasses,) * lab.data.n_classes
-    _, subclass = divided(lab, lab.pool, sizes, [(0.0, params.t_aux), (params.beta, params.t_aux)])
+    _, subclass = subclass_teachers(lab, lab.pool, sizes, [(0.0, params.t_aux), (params.beta, params.t_aux)])
     truth, inside = hidden_blocks(lab)
-    return {"two-class": {"logits": told_classes(lab, lab.pool, lab.data.labels, lab.data.n_classes)[0]},
+    return {"two-class": {"logits": label_teachers(lab, lab.pool, lab.data.labels, lab.data.n_classes)[0]},
             "subclass": {"logits": subclass},
-            "oracle": {"logits": told_classes(lab, lab.pool, truth, sum(inside))[0]}}
+            "oracle": {"logits": label_teachers(lab, lab.pool, truth, sum(inside))[0]}}

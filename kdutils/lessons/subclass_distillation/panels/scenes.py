@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdutils import seeds as streams
-from kdutils.cohorts import Lab
+from kdutils import rng
+from kdutils.cohorts import Splits
 from kdutils.datasets import grouped
 from kdutils.errors import one_of, whole
 from kdutils.lessons.subclass_distillation.experiment import TEACHER_WIDTHS
@@ -55,7 +55,7 @@ class Scene:
 
 def digits(seeds: Sequence[int]) -> Scene:
     """0-4 against 5-9: per seed a pool of 1,200 and 597 test images."""
-    lab = Lab.open("digits", len(seeds), seeds[0])
+    lab = Splits.open("digits", len(seeds), seeds[0])
     data = grouped("digits-2x5")
     return Scene(data.inputs, data.labels, data.hidden, lab.pool, lab.test, np.load(MAP).astype(float), data.classes,
                  tuple("0123456789"), "digit", "0-4 or 5-9",
@@ -73,7 +73,7 @@ def toy(seeds: Sequence[int], examples: int = 1200, spread: float = 0.12) -> Sce
     angle = 2 * torch.pi * (torch.arange(BLOBS) + 0.5) / BLOBS
     ring = 0.55 * torch.stack([angle.cos(), angle.sin()], 1)
     centres = torch.cat([ring - torch.tensor([0.75, 0.0]), ring + torch.tensor([0.75, 0.0])])
-    noise = torch.randn(examples, 2, generator=streams.generator(0, "toy"))
+    noise = torch.randn(examples, 2, generator=rng.generator(0, "toy"))
     points = centres[hidden] + spread * noise
     order = torch.arange(examples).expand(len(seeds), -1)
     return Scene(points[:, None, None], hidden // BLOBS, hidden, *order.tensor_split(2, 1), points.double().numpy(),

@@ -21,11 +21,11 @@ from kdutils.networks import Population
 from kdutils.objectives import class_logits, subclass_auxiliary, subclass_teacher
 from kdutils.plots.style import COLOURS, HIDDEN_COLOURS, HIDDEN_MARKERS, base_layout, title_fonts
 from kdutils.results import Effect, interval
-from kdutils.training import Knobs, Recipe, Snapshot, Task, steps
+from kdutils.training import Knobs, Recipe, Snapshot, Task, train
 
-MOST = 10               # subclasses of a class
+MAX_SUBCLASSES = 10     # subclasses of a class
 COMPARED = 256          # test examples that the auxiliary loss compares with each other
-STICK = 0.02            # share of the examples by which another colour must match better before a subclass changes it
+HYSTERESIS = 0.02       # share of the examples by which another colour must match better before a subclass changes
 TINT = 0.3              # how much of its colour a region of the plane has; one of a hollow subclass has half of that
 FORMS = {"collapse": "all examples look alike",
          "one per class": "one subclass of each class stands out, the rest are equal",
@@ -61,7 +61,7 @@ class SplitMyClass(AnsweringPanel):
 
     title = "Split my class"
     controls = (
-        Control("subclasses", "Subclasses s per class", low=1, high=MOST, default=5,
+        Control("subclasses", "Subclasses s per class", low=1, high=MAX_SUBCLASSES, default=5,
                 help="How many subclass logits each of the two classes has; the teacher decides what they mean."),
         Control("beta", "Beta", low=0.0, high=3.0, step=0.05, default=0.3,
                 help="Weight of the auxiliary loss, which spreads the examples of a batch over the subclasses."),
@@ -115,7 +115,7 @@ class SplitMyClass(AnsweringPanel):
         figure.add_scatter(uid="not sorted", x=self.places[:, 0], y=self.places[:, 1], mode="markers", row=1, col=1,
                            marker={"color": COLOURS["other"], "size": 4, "opacity": 0.5}, showlegend=False,
                            hoverinfo="skip")
-        for k in range(MOST * len(self.scene.classes)):
+        for k in range(MAX_SUBCLASSES * len(self.scene.classes)):
             figure.add_scatter(uid=f"subclass {k}", x=[], y=[], mode="markers", showlegend=False, row=1, col=1)
         for place, name in enumerate(kinds):
             mine = self.places[self.hidden == place]
@@ -165,7 +165,7 @@ class SplitMyClass(AnsweringPanel):
         s = self.running or self.values["subclasses"]
         matches = np.full(2 * s, NOBODY) if self.matches is None else self.matches
         names = np.array(self.scene.kinds)
-        for k in range(MOST * len(self.scene.classes)):
+        for k in range(MAX_SUBCLASSES * len(self.scene.classes)):
             mine = self.subclass == k
             self.chart.set(f"subclass {k}", x=self.places[mine, 0], y=self.places[mine, 1])
             if mine.any():
@@ -246,7 +246,7 @@ class SplitMyClass(AnsweringPanel):
         s = self.running
         self.knobs = Knobs(**self._wanted())
         task = Task(self.scene.inputs, self.scene.labels, self.scene.pool, self.seeds)
-        return steps(Population(self.scene.network(s), self.seeds), task, subclass_teacher((s, s)), self.knobs,
+        return train(Population(self.scene.network(s), self.seeds), task, subclass_teacher((s, s)), self.knobs,
                      self.recipe, every=20 if self._job == "fast" else 5)
 
     def observe(self, snapshot: Snapshot) -> None:
@@ -325,7 +325,7 @@ def match(found: np.ndarray, truth: np.ndarray, total: int, kinds: int, before: 
     used = table.sum(1) > 0
     if before is not None:
         rows = np.flatnonzero(before >= 0)
-        table[rows, before[rows] % kinds] += STICK * len(found) * used[rows]
+        table[rows, before[rows] % kinds] += HYSTERESIS * len(found) * used[rows]
     colours = np.where(used, kinds + table.argmax(1), -1)
     rows, columns = linear_sum_assignment(table, maximize=True)
     paired = table[rows, columns] > 0

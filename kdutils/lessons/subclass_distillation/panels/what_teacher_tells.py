@@ -10,9 +10,9 @@ from plotly.subplots import make_subplots
 from torch import Tensor
 
 from kdutils import metrics
-from kdutils.cohorts import Lab
+from kdutils.cohorts import Splits
 from kdutils.datasets import grouped
-from kdutils.lessons.subclass_distillation.experiment import DEFAULT, divided, hidden_blocks, told_classes
+from kdutils.lessons.subclass_distillation.experiment import DEFAULT, hidden_blocks, label_teachers, subclass_teachers
 from kdutils.lessons.subclass_distillation.panels.split_my_class import match
 from kdutils.live.panel import Control, Panel
 from kdutils.objectives import class_logits, softmax
@@ -69,7 +69,7 @@ class WhatTheTeacherTells(Panel):
                "Oracle": {"teacher": "oracle", "temperature": 4.0}}
 
     def prepare(self) -> None:
-        self.lab = Lab.of(grouped("digits-2x5"), seeds=1)
+        self.lab = Splits.of(grouped("digits-2x5"), seeds=1)
         self.teachers = _teachers(self.lab)
         self.images = _one_per_digit(self.lab, self.teachers["subclass"])
 
@@ -182,20 +182,20 @@ class WhatTheTeacherTells(Panel):
                 f"{np.log2(len(q)):.2f} bits; a subclass drawn from them tells {subclasses:.2f} bits.")
 
 
-def _teachers(lab: Lab) -> Mapping[str, Teacher]:
+def _teachers(lab: Splits) -> Mapping[str, Teacher]:
     """One teacher of each kind, with the experiment's settings; from the cache if they can."""
     sizes = (DEFAULT.subclasses,) * lab.data.n_classes
-    plain, subclass = divided(lab, lab.pool, sizes, [(0.0, DEFAULT.t_aux), (DEFAULT.beta, DEFAULT.t_aux)])
+    plain, subclass = subclass_teachers(lab, lab.pool, sizes, [(0.0, DEFAULT.t_aux), (DEFAULT.beta, DEFAULT.t_aux)])
     truth, inside = hidden_blocks(lab)
-    two, _ = told_classes(lab, lab.pool, lab.data.labels, lab.data.n_classes)
-    oracle, _ = told_classes(lab, lab.pool, truth, sum(inside))
+    two, _ = label_teachers(lab, lab.pool, lab.data.labels, lab.data.n_classes)
+    oracle, _ = label_teachers(lab, lab.pool, truth, sum(inside))
     return {"subclass": _named(lab, "made to divide its classes", subclass, sizes),
             "no auxiliary loss": _named(lab, "with ten outputs and no auxiliary loss", plain, sizes),
             "two-class": _named(lab, "of two outputs", two, (1, 1)),
             "oracle": _named(lab, "that was told the digits", oracle, inside)}
 
 
-def _named(lab: Lab, told: str, logits: Tensor, sizes: tuple[int, ...]) -> Teacher:
+def _named(lab: Splits, told: str, logits: Tensor, sizes: tuple[int, ...]) -> Teacher:
     """The first seed's teacher, its subclasses named by the test images."""
     test = lab.test[0]
     found, truth = logits[0, test].argmax(-1).numpy(), lab.data.hidden[test].numpy()
@@ -213,7 +213,7 @@ def information(logits: Tensor, temperature: float) -> float:
     return float(torch.special.entr(p).sum() / np.log(2) - metrics.entropy(logits, float(temperature)).mean())
 
 
-def _one_per_digit(lab: Lab, teacher: Teacher) -> dict[int, int]:
+def _one_per_digit(lab: Splits, teacher: Teacher) -> dict[int, int]:
     """For each digit the test image whose class is sure, at least 98% at T = 1, and whose subclasses say most at T = 4.
 
     Where no image of a digit is sure, the one with most to say.

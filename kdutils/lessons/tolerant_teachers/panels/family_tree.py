@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 from torch import Tensor
 
 from kdutils import metrics
-from kdutils.cohorts import Lab
+from kdutils.cohorts import Splits
 from kdutils.datasets import label_noise, take
 from kdutils.errors import between, whole
 from kdutils.lessons.examples import Example, usual_examples
@@ -26,7 +26,7 @@ from kdutils.training import Recipe
 CLASSES = np.arange(10)
 RANKS = 5
 KINDS = {kind.name: kind for kind in kinds(RANKS)}
-MOST = 5        # generations after the first teacher
+LAST_GENERATION = 5        # generations after the first teacher
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class FamilyTree(TrainingPanel):
     controls = (
         Control("kind", "Ancestor", "choice", options=tuple(KINDS), default="tolerant",
                 help="How the first teacher of the lineage was trained. Its children know nothing of it."),
-        Control("generation", "Generation", low=0, high=MOST, default=0,
+        Control("generation", "Generation", low=0, high=LAST_GENERATION, default=0,
                 help="0 is the ancestor; each later one learnt from the one before it."),
         Control("digit", "Digit", "choice", options=tuple(range(10)), default=3,
                 help="A test digit of this class, which no member of the first seed's lineages was trained on."),
@@ -66,15 +66,15 @@ class FamilyTree(TrainingPanel):
     presets = {"Strict ancestor": {"kind": "strict", "generation": 0},
                "Tolerant ancestor": {"kind": "tolerant", "generation": 0},
                "Smoothed ancestor": {"kind": "smoothed", "generation": 0},
-               "Tolerant, generation 5": {"kind": "tolerant", "generation": MOST},
-               "Strict, generation 5": {"kind": "strict", "generation": MOST}}
+               "Tolerant, generation 5": {"kind": "tolerant", "generation": LAST_GENERATION},
+               "Strict, generation 5": {"kind": "strict", "generation": LAST_GENERATION}}
 
-    def __init__(self, seeds: int = 12, generations: int = MOST, steps: int = 300, transfer: int = 200,
+    def __init__(self, seeds: int = 12, generations: int = LAST_GENERATION, steps: int = 300, transfer: int = 200,
                  noise: float = 0.0, label_weight: float = 0.5, examples: Sequence[Example] | None = None, **values):
-        self.lab = Lab.open("digits", seeds)
+        self.lab = Splits.open("digits", seeds)
         self.examples = {example.label: example for example in examples or usual_examples()}
         self.train_on = self.lab.transfer(transfer)
-        self.generations = whole("generations", generations, 1, MOST)
+        self.generations = whole("generations", generations, 1, LAST_GENERATION)
         self.recipe = Recipe(steps=steps)
         self.noise = between("label noise", noise, 0, 1)
         self.label_weight = between("lambda", label_weight, 0, 1)

@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 from torch import Tensor
 
 from kdutils import metrics
-from kdutils.cohorts import TEACHER_RECIPE, Lab
+from kdutils.cohorts import TEACHER_RECIPE, Splits
 from kdutils.datasets import take
 from kdutils.lessons.tolerant_teachers.experiment import ancestors, kinds
 from kdutils.live.panel import Control, Panel
@@ -49,7 +49,7 @@ class SecondariesPanel(Panel):
 
     def __init__(self, seeds: int = 4, steps: int = TEACHER_RECIPE.steps, data: str = "digits",
                  groups: Sequence[Sequence[int]] = (), **values):
-        self.lab = Lab.open(data, seeds)
+        self.lab = Splits.open(data, seeds)
         self.groups = tuple(tuple(group) for group in groups)
         if self.groups:  # refused before any teacher is trained
             metrics.group_index(self.groups, self.lab.data.n_classes)

@@ -11,16 +11,16 @@ from plotly.subplots import make_subplots
 from torch import Tensor
 
 from kdutils import metrics
-from kdutils.cohorts import Lab, cohort, distilled
+from kdutils.cohorts import Splits, cohort, distilled
 from kdutils.datasets import take
 from kdutils.live.curves import add_answers, add_band, clear_band, grow_band, show_answers
 from kdutils.live.panel import Control
 from kdutils.live.training_panel import AnsweringPanel
 from kdutils.networks import MLP, Population
-from kdutils.objectives import ancestor
+from kdutils.objectives import tolerant_teacher
 from kdutils.plots.style import COLOURS, base_layout, title_fonts, translucent
 from kdutils.results import Effect, interval
-from kdutils.training import Knobs, Recipe, Task, steps
+from kdutils.training import Knobs, Recipe, Task, train
 
 TEACHER = MLP(64, (64,), 10)
 RANKS = np.arange(1, 11)
@@ -75,7 +75,7 @@ class ToleranceLab(AnsweringPanel):
                "eta = 0: all alike": {"eta": 0.0, "ranks": 5, "temperature": 1.0}}
 
     def __init__(self, seeds: int = 12, steps: int = 200, transfer: int = 100, **values):
-        self.lab = Lab.open("digits", seeds)
+        self.lab = Splits.open("digits", seeds)
         self.transfer = self.lab.transfer(transfer)
         self.teaching, self.learning = Recipe(steps=steps, lr=5e-3), Recipe(steps=steps)
         self.answers: list[Answer] = []
@@ -182,7 +182,7 @@ class ToleranceLab(AnsweringPanel):
         task = Task(self.lab.data.inputs, self.lab.data.labels, self.lab.pool.repeat(len(kinds), 1), seeds)
         self.phase, self.kinds, self.knobs = "teachers", kinds, Knobs()
         self.knobs.set(**self._wanted())
-        for snapshot in steps(population, task, ancestor, self.knobs, self.teaching, self._every()):
+        for snapshot in train(population, task, tolerant_teacher, self.knobs, self.teaching, self._every()):
             logits = population.predict(take(self.lab.data.inputs, self.lab.test.repeat(len(kinds), 1)))
             self.answering |= dict(zip(kinds, logits.chunk(len(kinds)), strict=True))
             yield Moment(snapshot.step, total, self.phase, snapshot.step, self._scores(logits, kinds))

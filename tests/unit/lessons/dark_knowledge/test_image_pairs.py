@@ -161,7 +161,7 @@ def bench_of(params, n=60_000, classes=100):
     images = torch.zeros(1, 1, 1, 1, dtype=torch.uint8).expand(n, 3, 32, 32)
     data = Dataset("made", images, torch.zeros(n, dtype=torch.int64), tuple(map(str, range(classes))))
     networks = tuple(image_pairs.ImageNetwork(name, classes) for name in params.pair.split(":"))
-    return Bench(data, torch.arange(5 * n // 6), torch.arange(5 * n // 6, n), networks, image_pairs.Switches())
+    return Bench(data, torch.arange(5 * n // 6), torch.arange(5 * n // 6, n), networks, image_pairs.Speedups())
 
 
 @pytest.mark.parametrize("pair", ["wrn-40-2:wrn-16-2", "resnet32x4:resnet8x4", "resnet110:resnet20"])

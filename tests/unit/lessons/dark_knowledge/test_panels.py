@@ -13,7 +13,7 @@ import scipy.stats
 import torch
 from helpers import acts_at_once, column, headless_page, ours, student_interval, until, x, y
 
-from kdutils.cohorts import HARD, Lab, Setting, cohort, teachers
+from kdutils.cohorts import HARD, Setting, Splits, cohort, teachers
 from kdutils.errors import ParameterError
 from kdutils.lessons.dark_knowledge.panels.softmax import SoftmaxPanel
 from kdutils.lessons.dark_knowledge.panels.temperature_lab import SIZES, TemperatureLab
@@ -59,7 +59,7 @@ def endless() -> TemperatureLab:
 @pytest.fixture(scope="module")
 def by_hand():
     """by_hand(T, alpha, n): test accuracies (2, S) of the same students, without a panel; T may change on the way."""
-    place = Lab.open("digits", SEEDS)
+    place = Splits.open("digits", SEEDS)
     logits = teachers(place, place.pool)
     done = {}
 
@@ -79,7 +79,7 @@ def by_hand():
 # ---- the examples -------------------------------------------------------------------------------------------------
 
 def test_there_is_one_sure_test_digit_per_class(examples):
-    place = Lab.open("digits", 1)
+    place = Splits.open("digits", 1)
     logits = teachers(place, place.pool)[0]
     assert [example.label for example in examples] == list(range(10))
     for example in examples:
@@ -93,7 +93,7 @@ def test_there_is_one_sure_test_digit_per_class(examples):
 
 
 def test_each_example_has_more_to_say_than_other_sure_digits_of_its_class(examples):
-    place = Lab.open("digits", 1)
+    place = Splits.open("digits", 1)
     test = place.test[0]
     logits = teachers(place, place.pool)[0][test].numpy()
     labels = place.data.labels[test].numpy()
@@ -105,7 +105,7 @@ def test_each_example_has_more_to_say_than_other_sure_digits_of_its_class(exampl
 
 
 def test_a_class_of_which_no_digit_is_sure_still_has_an_example():
-    place = Lab.open("digits", 1)
+    place = Splits.open("digits", 1)
     chosen = one_per_class(place, torch.zeros(1, 1797, 10))
     assert [example.label for example in chosen] == list(range(10))
 

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from kdutils import claims
 from kdutils.claims import MISSING, NOISY, NOT_SEEN, OPPOSITE, SEEN
-from kdutils.cohorts import Lab
+from kdutils.cohorts import Splits
 from kdutils.datasets import bayes_log_loss, clicks, grouped, load, superclasses
 from kdutils.lessons import catalog
 from kdutils.lessons.subclass_distillation import experiment as subclass_distillation
@@ -26,15 +26,15 @@ from kdutils.lessons.subclass_distillation.experiment import (
     choose,
     class_level_distillation,
     clusters,
-    divided,
     enough_of_each,
     fields,
     hidden_blocks,
+    label_teachers,
     penultimate_distillation,
     race,
     run,
+    subclass_teachers,
     teachers,
-    told_classes,
 )
 from kdutils.objectives import class_logits, distillation, kd_loss
 from kdutils.results import Results
@@ -49,7 +49,7 @@ QUICK = Recipe(steps=8)
 
 @pytest.fixture(scope="module")
 def lab():
-    return Lab.of(grouped("digits-2x5"), seeds=2, seed=3)
+    return Splits.of(grouped("digits-2x5"), seeds=2, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +67,9 @@ def told(lab):
 
 def test_a_teacher_is_the_same_alone_and_beside_others(lab):
     """Members must not mix, and the cache must tell them apart."""
-    both = divided(lab, lab.pool, (5, 5), [(0.0, 0.5), (0.3, 0.5)], recipe=QUICK)
+    both = subclass_teachers(lab, lab.pool, (5, 5), [(0.0, 0.5), (0.3, 0.5)], recipe=QUICK)
     for i, value in enumerate([(0.0, 0.5), (0.3, 0.5)]):
-        alone = divided(lab, lab.pool, (5, 5), [value], recipe=QUICK)[0]
+        alone = subclass_teachers(lab, lab.pool, (5, 5), [value], recipe=QUICK)[0]
         torch.testing.assert_close(alone, both[i], atol=1e-4, rtol=1e-4)
     assert not torch.allclose(both[0], both[1], atol=1e-2)
     assert not torch.allclose(both[1, 0], both[1, 1], atol=1e-2), "seeds have starts of their own"
@@ -79,14 +79,14 @@ def test_teachers_are_paid_for_once_and_only_by_their_own_recipe(lab, monkeypatc
     def forbidden(*_, **__):
         raise AssertionError("trained again")
 
-    first = divided(lab, lab.pool, (2, 2), [(0.3, 0.5)], recipe=QUICK)
+    first = subclass_teachers(lab, lab.pool, (2, 2), [(0.3, 0.5)], recipe=QUICK)
     monkeypatch.setattr(subclass_distillation, "steps", forbidden)
-    assert torch.equal(divided(lab, lab.pool, (2, 2), [(0.3, 0.5)], recipe=QUICK), first)
+    assert torch.equal(subclass_teachers(lab, lab.pool, (2, 2), [(0.3, 0.5)], recipe=QUICK), first)
     for sizes, values, more in (((2, 2), [(0.3, 0.4)], {}), ((1, 3), [(0.3, 0.5)], {}),
                                 ((2, 2), [(0.3, 0.5)], {"form": "entropy"}),
                                 ((2, 2), [(0.3, 0.5)], {"recipe": Recipe(steps=9)})):
         with pytest.raises(AssertionError, match="trained again"):
-            divided(lab, lab.pool, sizes, values, **{"recipe": QUICK} | more)
+            subclass_teachers(lab, lab.pool, sizes, values, **{"recipe": QUICK} | more)
 
 
 def test_hidden_classes_reach_the_oracle_alone(lab, told):
@@ -228,7 +228,7 @@ def test_a_choice_of_settings_looks_at_no_test_image_and_no_seed_of_the_experime
     monkeypatch.setattr(subclass_distillation, "race", watched)
     table = choose(replace(SMALL, student_steps=2, teacher_steps=2), seeds=2)
     assert table["mean"].is_monotonic_decreasing and len(table) == 16 + 3 + 5
-    whole = Lab.of(grouped("digits-2x5"), 2, 1000)
+    whole = Splits.of(grouped("digits-2x5"), 2, 1000)
     for lab, train in looked:
         assert min(lab.seeds) > 100
         for seed in range(2):
@@ -260,7 +260,7 @@ def test_a_world_is_scaled_by_its_own_training_rows():
 
 def test_a_student_hears_the_teacher_of_its_own_world():
     lab = click_lab(2, 3, rows=60, held_out=20)
-    shared = divided(lab, lab.pool, (2, 2), [(0.3, 0.5)], recipe=QUICK)
+    shared = subclass_teachers(lab, lab.pool, (2, 2), [(0.3, 0.5)], recipe=QUICK)
     assert shared.shape == (1, 1, 160, 4)
     (field,) = fields(lab, {"subclass": {"logits": shared[0]}}, [Arm("subclass", "subclass"), Arm("hard labels")],
                       lab.pool[:, :30], 8, replace(SMALL, subclasses=2))
@@ -274,7 +274,7 @@ def test_a_student_hears_the_teacher_of_its_own_world():
     alone = replace(lab, data=lab.data.rows(lab.own[1]), seeds=(4,), pool=lab.pool[1:] - 80, test=lab.test[1:] - 80,
                     own=lab.own[:1])
     alone.data.__dict__["inputs"] = lab.data.inputs[lab.own[1]]   # standardised with the other world, as above
-    torch.testing.assert_close(divided(alone, alone.pool, (2, 2), [(0.3, 0.5)], recipe=QUICK)[0, 0],
+    torch.testing.assert_close(subclass_teachers(alone, alone.pool, (2, 2), [(0.3, 0.5)], recipe=QUICK)[0, 0],
                                shared[0, 0, lab.own[1]], atol=1e-4, rtol=1e-4)
 
 
@@ -290,13 +290,13 @@ def test_students_of_clicks_see_as_many_clicks_as_there_are_and_no_test_row(monk
         return real(lab, told, arms, train, *rest)
 
     monkeypatch.setattr(subclass_distillation, "race", watched)
-    list(subclass_distillation._click_rows(subclass_distillation.opened(SMALL)[1], SMALL))
+    list(subclass_distillation._click_rows(subclass_distillation.prepare(SMALL)[1], SMALL))
     assert rates and max(rates) < 0.25
 
 
 def test_the_bayes_log_loss_is_that_of_the_rows_the_students_are_measured_on(small):
     rows = small[0].where(part="click teachers", method="Bayes").set_index("seed")["log_loss"]
-    logs = subclass_distillation.opened(SMALL)[1]
+    logs = subclass_distillation.prepare(SMALL)[1]
     for seed, test in zip(logs.seeds, logs.test, strict=True):
         assert rows[seed] == pytest.approx(bayes_log_loss(logs.data.rows(test)), abs=1e-6)
 
@@ -343,7 +343,7 @@ def test_every_setting_is_measured_once_per_seed(small):
 
 
 def test_what_is_measured_of_a_teacher_agrees_with_a_count_by_hand(small, lab):
-    logits = divided(lab, lab.pool, (5, 5), [(0.0, 0.5), (0.3, 0.5)],
+    logits = subclass_teachers(lab, lab.pool, (5, 5), [(0.0, 0.5), (0.3, 0.5)],
                      recipe=Recipe(10, batch=128, lr=5e-3))[1]
     for i, seed in enumerate(lab.seeds):
         z, digits = logits[i, lab.test[i]], lab.data.hidden[lab.test[i]]
@@ -371,7 +371,7 @@ def test_the_oracle_finds_the_digits_and_two_outputs_find_two_classes():
     """Of even and odd digits, whose subclasses do not stand in the order of the digits."""
     enough = replace(SMALL, seeds=1, teacher_steps=150)
     data = superclasses(load("digits"), {"even": range(0, 10, 2), "odd": range(1, 10, 2)})
-    lab = Lab.of(data, 1, 3)
+    lab = Splits.of(data, 1, 3)
     told = teachers(lab, enough)
     rows = pd.DataFrame(subclass_distillation._reference_rows(lab, told)).set_index("method")
     assert rows.hungarian["oracle"] > 85 and rows.used["oracle"] == 10
@@ -443,8 +443,8 @@ def test_impossible_parameters_are_refused_at_once(wrong, words, refuses):
 def test_a_log_with_too_few_clicks_to_divide_is_refused_before_any_training(refuses):
     """Catches hours of teachers and students that are lost when the last part finds one click in its log."""
     with refuses("every class needs at least 3 training examples", "class 1 has"):
-        subclass_distillation.opened(replace(SMALL, click_rows=(10,)))
-    assert subclass_distillation.opened(replace(SMALL, sizes=(), click_rows=()))[1] is None
+        subclass_distillation.prepare(replace(SMALL, click_rows=(10,)))
+    assert subclass_distillation.prepare(replace(SMALL, sizes=(), click_rows=()))[1] is None
 
 
 @pytest.mark.parametrize("wrong", [{"transfer_sizes": (20, 1201)}, {"speed_images": (1,)}, {"narrow_images": 5000}])
@@ -548,5 +548,5 @@ def test_the_recorded_results_measure_every_claim_with_the_default_settings():
 
 
 def test_told_classes_gives_logits_and_the_last_hidden_layer(lab):
-    logits, hidden = told_classes(lab, lab.pool, lab.data.labels, 2, QUICK)
+    logits, hidden = label_teachers(lab, lab.pool, lab.data.labels, 2, QUICK)
     assert logits.shape == (2, 1797, 2) and hidden.shape == (2, 1797, 64) and bool((hidden >= 0).all())

@@ -37,7 +37,7 @@ def test_image_networks_are_told_what_their_method_says(monkeypatch):
     assert [teacher is not None for _, teacher, *_ in asked] == [False, *[False, True] * 4]
     assert [labels is not None for _, _, labels, _ in asked] == [False] * 7 + [True, False]
     assert rows.network.tolist() == [{"teacher": "wrn-10-2", "student": "resnet8"}[role] for role in rows.role]
-    data, bench = grouped("digits-2x5"), subclass_images.opened(params)
+    data, bench = grouped("digits-2x5"), subclass_images.prepare(params)
     _, _, fine, _ = asked[7]
     assert torch.equal((fine >= 5).long(), data.labels[bench.train]) and fine.max() == 9
     assert [values.get("beta") for *_, values in asked[1::2]] == [0, 0, 0.3, 0]

@@ -70,7 +70,7 @@ def test_every_student_hears_what_its_name_says(tiny_mnist, monkeypatch):
     monkeypatch.setattr(subclass_mnist, "epochs", watched)
     params = SubclassMnist(seeds=1, epochs=1, batch=64, alpha=0.4, temperature=3.0, beta=0.2, t_aux=0.7)
     subclass_mnist.run(params)
-    _, train = subclass_mnist.opened(params)
+    _, train = subclass_mnist.prepare(params)
     (teacher, knobs, nothing), *students = asked
     logits = subclass_mnist.answers(teacher, tiny_mnist.inputs[train])
     assert nothing is None and (knobs["beta"], knobs["t_aux"], knobs["temperature"]) == (0.2, 0.7, 3.0)
@@ -81,9 +81,9 @@ def test_every_student_hears_what_its_name_says(tiny_mnist, monkeypatch):
 
 
 def test_test_images_are_never_trained_on(tiny_mnist):
-    _, train = subclass_mnist.opened(SubclassMnist(batch=64))
+    _, train = subclass_mnist.prepare(SubclassMnist(batch=64))
     assert torch.equal(train, torch.arange(200))
-    assert torch.equal(subclass_mnist.opened(SubclassMnist(batch=64, train_images=70))[1], torch.arange(70))
+    assert torch.equal(subclass_mnist.prepare(SubclassMnist(batch=64, train_images=70))[1], torch.arange(70))
 
 
 def test_the_rest_of_an_epoch_is_dropped_and_every_epoch_and_seed_has_its_order(tiny_mnist):

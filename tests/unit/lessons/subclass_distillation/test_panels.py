@@ -25,13 +25,26 @@ from helpers import (
 )
 from PIL import Image
 
-from kdutils.cohorts import Lab
+from kdutils.cohorts import Splits
 from kdutils.datasets import grouped, take
-from kdutils.lessons.subclass_distillation.experiment import ARMS, DEFAULT, divided, fields, hidden_blocks, told_classes
+from kdutils.lessons.subclass_distillation.experiment import (
+    ARMS,
+    DEFAULT,
+    fields,
+    hidden_blocks,
+    label_teachers,
+    subclass_teachers,
+)
 from kdutils.lessons.subclass_distillation.panels import scenes
 from kdutils.lessons.subclass_distillation.panels.few_labels_race import GAINERS, RACERS, FewLabelsRace
 from kdutils.lessons.subclass_distillation.panels.plane import SIDE, Plane
-from kdutils.lessons.subclass_distillation.panels.split_my_class import MOST, TINT, SplitMyClass, closed_forms, match
+from kdutils.lessons.subclass_distillation.panels.split_my_class import (
+    MAX_SUBCLASSES,
+    TINT,
+    SplitMyClass,
+    closed_forms,
+    match,
+)
 from kdutils.lessons.subclass_distillation.panels.what_teacher_tells import (
     TEMPERATURES,
     WhatTheTeacherTells,
@@ -40,7 +53,7 @@ from kdutils.lessons.subclass_distillation.panels.what_teacher_tells import (
 from kdutils.networks import MLP, Population
 from kdutils.objectives import class_logits, subclass_auxiliary, subclass_teacher
 from kdutils.plots.style import COLOURS, HIDDEN_COLOURS, HIDDEN_MARKERS
-from kdutils.training import Knobs, Recipe, Task, steps
+from kdutils.training import Knobs, Recipe, Task, train
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 SEEDS, STEPS = 3, 30
@@ -171,12 +184,12 @@ def endless_split() -> SplitMyClass:
     made.stop()
 
 
-def taught(s=5, beta=0.3, t_aux=0.5) -> tuple[Lab, torch.Tensor]:
+def taught(s=5, beta=0.3, t_aux=0.5) -> tuple[Splits, torch.Tensor]:
     """Test logits (S, Q, 2 s) of the panel's teachers, without the panel."""
-    lab = Lab.of(grouped("digits-2x5"), SEEDS)
+    lab = Splits.of(grouped("digits-2x5"), SEEDS)
     population = Population(MLP(64, (64,), 2 * s), lab.seeds)
     task = Task(lab.data.inputs, lab.data.labels, lab.pool, lab.seeds)
-    for _ in steps(population, task, subclass_teacher((s, s)), Knobs(beta=beta, t_aux=t_aux),
+    for _ in train(population, task, subclass_teacher((s, s)), Knobs(beta=beta, t_aux=t_aux),
                    Recipe(STEPS, 128, 5e-3), STEPS):
         pass
     return lab, population.predict(take(lab.data.inputs, lab.test))
@@ -211,7 +224,7 @@ def test_a_run_is_that_of_plain_code(split, s, beta, t_aux):
 
 def test_every_point_of_the_maps_is_there_once(split):
     def shown():
-        return sum(len(x(split, f"subclass {k}")) for k in range(2 * MOST))
+        return sum(len(x(split, f"subclass {k}")) for k in range(2 * MAX_SUBCLASSES))
     assert len(x(split, "not sorted")) == 597 and shown() == 0
     split.set(subclasses=10)
     split.run()
@@ -355,7 +368,7 @@ def toy_teacher(s, beta, t_aux):
     scene = scenes.toy((0,))
     population = Population(MLP(2, (64, 64), 2 * s), (0,))
     task = Task(scene.inputs, scene.labels, scene.pool, (0,))
-    for _ in steps(population, task, subclass_teacher((s, s)), Knobs(beta=beta, t_aux=t_aux), Recipe(STEPS, 128, 1e-2),
+    for _ in train(population, task, subclass_teacher((s, s)), Knobs(beta=beta, t_aux=t_aux), Recipe(STEPS, 128, 1e-2),
                    STEPS):
         pass
     return population.member(0)
@@ -547,11 +560,11 @@ def tells(shared_tells) -> WhatTheTeacherTells:
 @pytest.fixture(scope="module")
 def said_by():
     """Logits (1797, S) of the four teachers, without the panel."""
-    lab = Lab.of(grouped("digits-2x5"), 1)
-    plain, subclass = divided(lab, lab.pool, (5, 5), [(0.0, DEFAULT.t_aux), (DEFAULT.beta, DEFAULT.t_aux)])
+    lab = Splits.of(grouped("digits-2x5"), 1)
+    plain, subclass = subclass_teachers(lab, lab.pool, (5, 5), [(0.0, DEFAULT.t_aux), (DEFAULT.beta, DEFAULT.t_aux)])
     return {"subclass": subclass[0], "no auxiliary loss": plain[0],
-            "two-class": told_classes(lab, lab.pool, lab.data.labels, 2)[0][0],
-            "oracle": told_classes(lab, lab.pool, hidden_blocks(lab)[0], 10)[0][0]}
+            "two-class": label_teachers(lab, lab.pool, lab.data.labels, 2)[0][0],
+            "oracle": label_teachers(lab, lab.pool, hidden_blocks(lab)[0], 10)[0][0]}
 
 
 @pytest.mark.parametrize("teacher", ["subclass", "no auxiliary loss", "two-class", "oracle"])

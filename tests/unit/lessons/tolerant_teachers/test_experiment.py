@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from kdutils import claims, metrics
 from kdutils import cohorts as common
-from kdutils.cohorts import HARD, Lab, cohort, distilled, teachers
+from kdutils.cohorts import HARD, Splits, cohort, distilled, teachers
 from kdutils.datasets import Dataset
 from kdutils.lessons import catalog
 from kdutils.lessons.tolerant_teachers import experiment as tolerant_teachers
@@ -41,7 +41,7 @@ KINDS = ("strict", "tolerant", "very tolerant", "smoothed", "penalised")
 
 @pytest.fixture(scope="module")
 def lab():
-    return Lab.open("digits", seeds=2, seed=3)
+    return Splits.open("digits", seeds=2, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_generations_start_afresh_the_same_for_every_kind(lab, monkeypatch):
 
     monkeypatch.setattr(tolerant_teachers, "steps", watched)
     assert len(list(lineages(lab, lab.transfer(30), kinds()[:3], 2, 0.3, SPEC, QUICK))) == 3
-    assert [name for name, _ in objectives] == ["ancestor", "distillation", "distillation"]
+    assert [name for name, _ in objectives] == ["tolerant_teacher", "distillation", "distillation"]
     assert objectives[0][1]["eta"].tolist() == pytest.approx([0, 0, 0.9, 0.9, 1.2, 1.2])
     assert objectives[1][1] == {"temperature": 1.0, "alpha": 0.7}, "lambda weighs the labels, alpha the teacher"
     for start in starts:
@@ -125,10 +125,10 @@ def test_each_network_learns_from_the_one_before_it_in_its_own_lineage(lab):
     alone = [p.predict(lab.data.inputs) for p in lineages(lab, train, kinds()[1:2], 2, 0.3, SPEC, QUICK)]
     for generation in range(3):
         torch.testing.assert_close(together[generation][2:4], alone[generation], atol=1e-3, rtol=1e-3)
-    own = [tolerant_teachers.streams.derive(seed, "generation 2") for seed in lab.seeds]
+    own = [tolerant_teachers.rng.derive(seed, "generation 2") for seed in lab.seeds]
     student = Population(SPEC, own)
     task = tolerant_teachers.Task(lab.data.inputs, lab.data.labels, train, own, {"logits": alone[1]})
-    for _ in tolerant_teachers.steps(student, task, tolerant_teachers.distillation,
+    for _ in tolerant_teachers.train(student, task, tolerant_teachers.distillation,
                                      Knobs(temperature=1.0, alpha=0.7), QUICK):
         pass
     torch.testing.assert_close(student.predict(lab.data.inputs), alone[2], atol=1e-4, rtol=1e-4)
@@ -262,7 +262,7 @@ def test_groups_say_whose_the_secondary_classes_are(clothes):
     rows = run(params, said.append).where(part="groups")
     assert "fashion-mnist, 200 images" in said[-1] and sorted(rows.eta) == [0.0, 0.0, 0.9, 0.9]
     assert rows.inside.between(80, 100).all(), "only classes of one group can be confused here"
-    lab = Lab.open("fashion-mnist", 2, 3)
+    lab = Splits.open("fashion-mnist", 2, 3)
     population = tolerant_teachers._first(lab, lab.transfer(200), [tolerant(0.0), tolerant(0.9)], MLP(64, (128,), 10),
                                           Recipe(60, 64, 3e-3), None)
     logits = population.predict(clothes.inputs[300:])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from helpers import answers_at_once, headless_page, per_cent, stops_and_starts, student_interval, until, x, y
 
-from kdutils.cohorts import Lab, cohort, distilled
+from kdutils.cohorts import Splits, cohort, distilled
 from kdutils.datasets import take
 from kdutils.errors import ParameterError
 from kdutils.lessons.tolerant_teachers.experiment import ancestors, kinds, lineages
@@ -19,9 +19,9 @@ from kdutils.lessons.tolerant_teachers.panels.one_answer import RULES, SEEN, STR
 from kdutils.lessons.tolerant_teachers.panels.secondaries import SecondariesPanel
 from kdutils.lessons.tolerant_teachers.panels.tolerance_lab import ToleranceLab
 from kdutils.networks import Population
-from kdutils.objectives import ancestor, optimum, penalty_optimum, smoothing_optimum
+from kdutils.objectives import optimum, penalty_optimum, smoothing_optimum, tolerant_teacher
 from kdutils.plots.style import COLOURS
-from kdutils.training import Knobs, Recipe, Task, steps
+from kdutils.training import Knobs, Recipe, Task, train
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 SEEDS, STEPS = 3, 30
@@ -58,7 +58,7 @@ BEST = {"tolerant": lambda strength, k: optimum(strength, k),
 def test_the_descent_follows_the_gradient_of_the_courses_objective(rule, k):
     z = torch.tensor([0.3, -1.0, 2.0, 1.4, 0.1, -0.6, 0.9, -2.0, 0.5, 1.1], dtype=torch.float64, requires_grad=True)
     knobs = {LETTERS[rule]: 0.4, "ranks": k}
-    (gradient,) = torch.autograd.grad(ancestor({"logits": z[None]}, None, torch.tensor([3]), knobs), z)
+    (gradient,) = torch.autograd.grad(tolerant_teacher({"logits": z[None]}, None, torch.tensor([3]), knobs), z)
     p, wanted = z.detach().softmax(-1).numpy(), np.eye(10)[3]
     if rule == "smoothing":
         wanted = 0.6 * wanted
@@ -185,7 +185,7 @@ def secondaries(shared_secondaries) -> SecondariesPanel:
 @pytest.mark.parametrize(("teacher", "k", "t"), [("strict", 5, 1.0), ("tolerant", 2, 1.0), ("smoothed", 10, 4.0)])
 def test_the_map_is_the_mean_over_images_of_a_class(secondaries, teacher, k, t):
     secondaries.set(teacher=teacher, ranks=k, temperature=t)
-    lab, expected, counts = Lab.open("digits", 2), np.zeros((10, 10)), np.zeros(10)
+    lab, expected, counts = Splits.open("digits", 2), np.zeros((10, 10)), np.zeros(10)
     logits = ancestors(lab, lab.pool, kinds(), recipe=Recipe(60, lr=3e-3))[KINDS.index(teacher)]
     for seed in range(2):
         for image in lab.test[seed].tolist():
@@ -259,14 +259,14 @@ def endless() -> ToleranceLab:
 @pytest.fixture(scope="module")
 def by_hand():
     """by_hand(eta, K, T): teachers' and students' test accuracies, (2, S) each, strict first, without a panel."""
-    place, done = Lab.open("digits", SEEDS), {}
+    place, done = Splits.open("digits", SEEDS), {}
 
     def run(eta, k=5, temperature=1.0):
         if (eta, k, temperature) not in done:
             population = Population(tolerance_lab.TEACHER, place.seeds * 2)
             task = Task(place.data.inputs, place.data.labels, place.pool.repeat(2, 1), place.seeds * 2)
             knobs = Knobs(eta=[0.0] * SEEDS + [eta] * SEEDS, ranks=k)
-            for _ in steps(population, task, ancestor, knobs, Recipe(steps=STEPS, lr=5e-3), STEPS):
+            for _ in train(population, task, tolerant_teacher, knobs, Recipe(steps=STEPS, lr=5e-3), STEPS):
                 pass
             logits = population.predict(place.data.inputs)
             students = cohort(place, logits.unflatten(0, (2, SEEDS)), place.transfer(100),
@@ -488,13 +488,13 @@ def test_a_member_is_chosen_by_the_controls(grown):
         p = grown.tree[generation].of_digits[place, digit].softmax(-1).numpy()
         np.testing.assert_allclose(y(grown, "member"), p, rtol=1e-5)
         first = grown.tree[0].of_digits[place, digit].softmax(-1).numpy()
-        np.testing.assert_allclose(y(grown, "ancestor").reshape(10, 3)[:, 0], first, rtol=1e-5)
+        np.testing.assert_allclose(y(grown, "tolerant_teacher").reshape(10, 3)[:, 0], first, rtol=1e-5)
         np.testing.assert_array_equal(grown.chart.points("image")["z"], example.image.ravel())
         assert x(grown, "chosen 1") == [x(grown, kind)[generation]]
         assert y(grown, "chosen 1")[0] == pytest.approx(y(grown, kind)[generation])
         said = grown.reading()
         assert f"this {digit} " in said and kind in said
-        assert said.startswith("The ancestor" if not generation else f"Generation {generation}")
+        assert said.startswith("The tolerant_teacher" if not generation else f"Generation {generation}")
         gain = grown.tree[2].accuracy[place] - grown.tree[0].accuracy[place]
         assert f"changes by {gain.mean():+.1f} [" in said and ("against the strict" in said) == (kind != "strict")
 
