@@ -117,7 +117,7 @@ def test_teachers_are_paid_for_once_and_only_by_their_own_recipe(lab, logits, mo
     def forbidden(*_, **__):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(common, "steps", forbidden)
+    monkeypatch.setattr(common, "fit", forbidden)
     assert torch.equal(teachers(lab, lab.pool, recipe=QUICK), logits)
     shuffled = lab.pool.flip(1)
     for arguments in ((lab, lab.transfer(40)), (lab, shuffled), (Splits.open("digits", 3, 6), lab.pool)):
@@ -239,7 +239,7 @@ def test_impossible_parameters_are_refused_at_once(make, wrong, words, refuses):
 
 
 def test_more_transfer_images_than_there_are_is_refused_before_any_training(monkeypatch, tmp_path, refuses):
-    monkeypatch.setattr(common, "steps", lambda *_, **__: pytest.fail("trained before checking"))
+    monkeypatch.setattr(common, "fit", lambda *_, **__: pytest.fail("trained before checking"))
     monkeypatch.setenv("KDUTILS_CACHE", str(tmp_path))
     for sizes in ({"transfer_sizes": (50, 1201)}, {"control_sizes": (1201,)}):
         with refuses("transfer images", "1200", "1201"):

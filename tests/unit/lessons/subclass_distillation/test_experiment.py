@@ -80,7 +80,7 @@ def test_teachers_are_paid_for_once_and_only_by_their_own_recipe(lab, monkeypatc
         raise AssertionError("trained again")
 
     first = subclass_teachers(lab, lab.pool, (2, 2), [(0.3, 0.5)], recipe=QUICK)
-    monkeypatch.setattr(subclass_distillation, "steps", forbidden)
+    monkeypatch.setattr(subclass_distillation, "fit", forbidden)
     assert torch.equal(subclass_teachers(lab, lab.pool, (2, 2), [(0.3, 0.5)], recipe=QUICK), first)
     for sizes, values, more in (((2, 2), [(0.3, 0.4)], {}), ((1, 3), [(0.3, 0.5)], {}),
                                 ((2, 2), [(0.3, 0.5)], {"form": "entropy"}),
@@ -449,7 +449,7 @@ def test_a_log_with_too_few_clicks_to_divide_is_refused_before_any_training(refu
 
 @pytest.mark.parametrize("wrong", [{"transfer_sizes": (20, 1201)}, {"speed_images": (1,)}, {"narrow_images": 5000}])
 def test_more_images_than_there_are_is_refused_before_any_training(wrong, monkeypatch, refuses):
-    monkeypatch.setattr(subclass_distillation, "steps", lambda *_, **__: pytest.fail("trained before checking"))
+    monkeypatch.setattr(subclass_distillation, "fit", lambda *_, **__: pytest.fail("trained before checking"))
     with refuses("transfer images", "1200"):
         run(replace(SMALL, **wrong))
 

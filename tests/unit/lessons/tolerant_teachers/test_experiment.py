@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
-from kdutils import claims, metrics
+from kdutils import claims, metrics, rng
 from kdutils import cohorts as common
 from kdutils.cohorts import HARD, Splits, cohort, distilled, teachers
 from kdutils.datasets import Dataset
@@ -29,9 +29,9 @@ from kdutils.lessons.tolerant_teachers.experiment import (
     tolerant,
 )
 from kdutils.networks import MLP, Population
-from kdutils.objectives import optimum, penalty_optimum, smoothing_optimum, softmax
+from kdutils.objectives import distillation, optimum, penalty_optimum, smoothing_optimum, softmax
 from kdutils.results import Results
-from kdutils.training import Knobs, Recipe
+from kdutils.training import Knobs, Recipe, Task, fit
 
 SMALL = TolerantTeachers(seeds=2, etas=(0.0, 0.9), transfer_sizes=(20, 30), temperatures=(1.0, 4.0), generations=2,
                          lineages=((30, 0.0), (40, 0.3)), teacher_steps=20, student_steps=20, lineage_steps=20, seed=3)
@@ -66,7 +66,7 @@ def test_ancestors_are_paid_for_once_and_only_by_their_own_recipe(lab, monkeypat
 
     labels = lab.data.labels.expand(2, -1)
     first = ancestors(lab, lab.pool, [STRICT, tolerant(1)], SPEC, QUICK)
-    monkeypatch.setattr(tolerant_teachers, "steps", forbidden)
+    monkeypatch.setattr(tolerant_teachers, "fit", forbidden)
     assert torch.equal(ancestors(lab, lab.pool, [STRICT, tolerant(1)], SPEC, QUICK), first)
     for chosen, more in (([tolerant(1), STRICT], {}), ([STRICT, tolerant(0.8)], {}), ([STRICT, tolerant(1, 4)], {}),
                          ([STRICT, tolerant(1)], {"labels": labels}), ([STRICT, tolerant(1)], {"recipe": Recipe(21)})):
@@ -99,14 +99,14 @@ def test_a_student_has_the_teacher_that_its_setting_names(lab):
 
 def test_generations_start_afresh_the_same_for_every_kind(lab, monkeypatch):
     starts, objectives = [], []
-    real = tolerant_teachers.steps
+    real = tolerant_teachers.fit
 
-    def watched(population, task, objective, knobs, recipe, every):
+    def watched(population, task, objective, knobs, recipe):
         starts.append({name: value.clone() for name, value in population.parameters.items()} | {"seeds": task.seeds})
         objectives.append((objective.__name__, dict(knobs.read(len(population), torch.device("cpu")))))
-        return real(population, task, objective, knobs, recipe, every)
+        return real(population, task, objective, knobs, recipe)
 
-    monkeypatch.setattr(tolerant_teachers, "steps", watched)
+    monkeypatch.setattr(tolerant_teachers, "fit", watched)
     assert len(list(lineages(lab, lab.transfer(30), kinds()[:3], 2, 0.3, SPEC, QUICK))) == 3
     assert [name for name, _ in objectives] == ["tolerant_teacher", "distillation", "distillation"]
     assert objectives[0][1]["eta"].tolist() == pytest.approx([0, 0, 0.9, 0.9, 1.2, 1.2])
@@ -125,12 +125,10 @@ def test_each_network_learns_from_the_one_before_it_in_its_own_lineage(lab):
     alone = [p.predict(lab.data.inputs) for p in lineages(lab, train, kinds()[1:2], 2, 0.3, SPEC, QUICK)]
     for generation in range(3):
         torch.testing.assert_close(together[generation][2:4], alone[generation], atol=1e-3, rtol=1e-3)
-    own = [tolerant_teachers.rng.derive(seed, "generation 2") for seed in lab.seeds]
+    own = [rng.derive(seed, "generation 2") for seed in lab.seeds]
     student = Population(SPEC, own)
-    task = tolerant_teachers.Task(lab.data.inputs, lab.data.labels, train, own, {"logits": alone[1]})
-    for _ in tolerant_teachers.train(student, task, tolerant_teachers.distillation,
-                                     Knobs(temperature=1.0, alpha=0.7), QUICK):
-        pass
+    task = Task(lab.data.inputs, lab.data.labels, train, own, {"logits": alone[1]})
+    fit(student, task, distillation, Knobs(temperature=1.0, alpha=0.7), QUICK)
     torch.testing.assert_close(student.predict(lab.data.inputs), alone[2], atol=1e-4, rtol=1e-4)
 
 
@@ -273,7 +271,7 @@ def test_groups_say_whose_the_secondary_classes_are(clothes):
 
 def test_absent_groups_are_refused_before_any_training(monkeypatch, tmp_path, refuses):
     monkeypatch.setenv("KDUTILS_DATA", str(tmp_path))
-    monkeypatch.setattr(tolerant_teachers, "steps", lambda *_, **__: pytest.fail("trained before checking"))
+    monkeypatch.setattr(tolerant_teachers, "fit", lambda *_, **__: pytest.fail("trained before checking"))
     with refuses("fashion-mnist", "kdutils data get"):
         run(replace(SMALL, grouped="fashion-mnist"))
 
@@ -331,7 +329,7 @@ def test_impossible_parameters_are_refused_at_once(wrong, words, refuses):
 
 
 def test_more_images_than_there_are_is_refused_before_any_training(monkeypatch, refuses):
-    monkeypatch.setattr(tolerant_teachers, "steps", lambda *_, **__: pytest.fail("trained before checking"))
+    monkeypatch.setattr(tolerant_teachers, "fit", lambda *_, **__: pytest.fail("trained before checking"))
     for wrong in ({"transfer_sizes": (50, 1201)}, {"lineages": ((1201, 0.0),)}):
         with refuses("transfer images", "1200", "1201"):
             run(TolerantTeachers(seeds=1, **wrong))
