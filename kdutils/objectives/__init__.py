@@ -5,8 +5,15 @@ value per network, (...,): the mean over the batch. Temperatures and weights are
 An *objective* is what the training loop calls: objective(student, teacher, labels, knobs) -> (M,) losses.
 """
 
+from kdutils.objectives.attention import attention_loss, attention_map
+from kdutils.objectives.boundary import attack, boundary_loss, boundary_weight, other_class, soft_target_weight
 from kdutils.objectives.classification import cross_entropy, hard_labels, label_smoothing
+from kdutils.objectives.flow import flow_loss, flow_matrix
 from kdutils.objectives.hinton import distillation, kd_loss, soft_cross_entropy
+from kdutils.objectives.hints import hint_loss
+from kdutils.objectives.methods import METHODS, Layers, Method, layers
+from kdutils.objectives.online import branch_divergence, ensemble_loss, gated_ensemble, mutual_loss, peer_divergence
+from kdutils.objectives.relational import angle_loss, distance_loss, pair_distances, similarity_loss, similarity_matrix
 from kdutils.objectives.softmax import log_softmax, softmax
 from kdutils.objectives.spherical import (
     direction,
@@ -41,10 +48,13 @@ from kdutils.objectives.tolerance import (
     top_score_difference,
 )
 
-__all__ = ["class_logits", "confidence_penalty", "cross_entropy", "direction", "distillation", "hard_labels",
-           "kd_loss", "l2_scale", "label_smoothing", "largest_probability", "log_softmax", "mean_spread",
-           "mixed_distillation", "normalised_temperature_kd", "on_sphere", "optimum", "penalty_optimum",
-           "per_sample_distillation", "smoothing_optimum", "soft_cross_entropy", "softmax", "spherical_distillation",
-           "spherical_kd", "spherical_loss", "spread", "std_scale", "subclass_auxiliary", "subclass_distillation",
-           "subclass_entropy", "subclass_teacher", "threshold", "tolerant_teacher", "tolerant_teacher_convex",
-           "top_score_difference"]
+__all__ = ["METHODS", "Layers", "Method", "angle_loss", "attack", "attention_loss", "attention_map", "boundary_loss",
+           "boundary_weight", "branch_divergence", "class_logits", "confidence_penalty", "cross_entropy", "direction",
+           "distance_loss", "distillation", "ensemble_loss", "flow_loss", "flow_matrix", "gated_ensemble",
+           "hard_labels", "hint_loss", "kd_loss", "l2_scale", "label_smoothing", "largest_probability", "layers",
+           "log_softmax", "mean_spread", "mixed_distillation", "mutual_loss", "normalised_temperature_kd", "on_sphere",
+           "optimum", "other_class", "pair_distances", "peer_divergence", "penalty_optimum", "per_sample_distillation",
+           "similarity_loss", "similarity_matrix", "smoothing_optimum", "soft_cross_entropy", "soft_target_weight",
+           "softmax", "spherical_distillation", "spherical_kd", "spherical_loss", "spread", "std_scale",
+           "subclass_auxiliary", "subclass_distillation", "subclass_entropy", "subclass_teacher", "threshold",
+           "tolerant_teacher", "tolerant_teacher_convex", "top_score_difference"]
