@@ -10,6 +10,9 @@ EXTRAS := notebooks,cluster,test
 FIRST  := notebooks/00_start_here.ipynb
 LAB_ARGS ?=
 TEST_ARGS ?=
+# Tests run on every core, a file or a notebook at a time; what measures time or memory runs alone, afterwards.
+SPREAD := -n auto --dist loadgroup --no-loadscope-reorder -m "not alone"
+ALONE  := -m alone
 
 .PHONY: help lab test fast bench pictures clean
 
@@ -19,11 +22,14 @@ help:           ## show this list
 lab: $(READY)   ## open the course in JupyterLab
 	$(VENV)/bin/jupyter lab --LabApp.extension_manager=readonly --LabApp.default_url=/lab/tree/$(FIRST) $(LAB_ARGS)
 
-test: $(READY)  ## everything: unit tests, notebooks, widgets in a real browser
-	$(PYTHON) -m pytest tests/unit tests/notebooks tests/browser $(TEST_ARGS)
+test: $(READY)  ## everything: unit tests, notebooks, widgets in a real browser (BROWSER=none leaves the last out)
+	@$(PYTHON) tests/browser/get_browser.py
+	$(PYTHON) -m pytest $(SPREAD) tests/browser tests/notebooks tests/unit $(TEST_ARGS)
+	$(PYTHON) -m pytest $(ALONE) tests/browser tests/unit $(TEST_ARGS) || [ $$? = 5 ]  # 5: TEST_ARGS chose none of these
 
 fast: $(READY)  ## the unit tests only
-	$(PYTHON) -m pytest tests/unit $(TEST_ARGS)
+	$(PYTHON) -m pytest $(SPREAD) tests/unit $(TEST_ARGS)
+	$(PYTHON) -m pytest $(ALONE) tests/unit $(TEST_ARGS) || [ $$? = 5 ]
 
 bench: $(READY) ## the benchmarks; they print their figures
 	$(PYTHON) -m pytest tests/benchmarks -s $(TEST_ARGS)

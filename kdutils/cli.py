@@ -44,6 +44,29 @@ def doctor() -> None:
         raise SystemExit(1)
 
 
+@app.command(short_help="Copy the notebooks into a folder and open JupyterLab.")
+@click.argument("folder", default="kdutils-course", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("lab_args", nargs=-1, type=click.UNPROCESSED)
+@click.option("--copy-only", is_flag=True, help="Open nothing.")
+def start(folder: Path, lab_args: tuple[str, ...], copy_only: bool) -> None:
+    """Copy the notebooks of the course into FOLDER (kdutils-course if none is given) and open them in JupyterLab.
+
+    A notebook that you have changed is never written over. What follows after -- goes to JupyterLab:
+
+    \b
+    kdutils start
+    kdutils start my-course -- --no-browser --port 8899
+    """
+    from kdutils.course import start
+
+    copied = start.copy(folder)
+    click.echo(f"{len(copied.written)} files copied into {folder}.")
+    if copied.kept:
+        click.echo(f"Yours stay as they are: {', '.join(copied.kept)}; to get the course's, rename yours and start again.")
+    if not copy_only:
+        raise SystemExit(start.open_lab(folder, lab_args))
+
+
 @app.command()
 @click.argument("notebook", type=click.Path(path_type=Path))
 @click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter; may be repeated.")

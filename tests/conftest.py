@@ -1,20 +1,44 @@
 """What the tests share: one torch thread, a cache of their own, made-up examples instead of random draws."""
 
 import importlib.util
+import os
 import re
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from kdutils.course.doctor import usable_cores
 from kdutils.errors import ParameterError
 
 # The same examples every time and no deadline: a busy machine must not fail a test.
 settings.register_profile("course", derandomize=True, deadline=None, max_examples=60,
                           suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("course")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """One worker a core that may really be used. More than eight only wait for the longest file."""
+    return min(usable_cores(), 8)
+
+
+def pytest_collection_modifyitems(config, items):
+    """With `--dist loadgroup` a file stays in one worker, which makes its fixtures once; an executed page too."""
+    for item in items if config.pluginmanager.hasplugin("xdist") else ():
+        item.add_marker(pytest.mark.xdist_group(group_of(item)))
+
+
+def group_of(item) -> str:
+    """The file of a test; for a test that executes notebooks, the notebook and its parameters."""
+    path = Path(item.path).relative_to(Path(__file__).parent).with_suffix("").as_posix()
+    values = getattr(item, "callspec", None) and item.callspec.params
+    if not values or "notebook" not in values:
+        return path
+    return "/".join([path, values["notebook"].stem, *[str(values[name]) for name in ("report",) if name in values]])
 
 
 @pytest.hookimpl(wrapper=True)
@@ -30,9 +54,14 @@ def pytest_make_collect_report(collector):
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
-    """Teachers are trained once per test session and never mix with the user's."""
+    """Teachers are trained once per test session, in whichever worker needs them first, and never mix with the user's.
+
+    A worker's temporary folder lies in that of the session, where all workers find the one cache.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KDUTILS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("KDUTILS_CACHE", str(folder / "cache"))
         yield
 
 

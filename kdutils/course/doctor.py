@@ -4,9 +4,10 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -168,24 +169,38 @@ def browser() -> Check:
     """Only the browser tests need one here; a reader's own browser shows the course."""
     if path := find_browser():
         return Check("browser for tests", "ok", path)
-    return Check("browser for tests", "warn", "none found; the browser tests will be skipped",
+    return Check("browser for tests", "warn", "none found; `make test` gets one, which takes a network",
                  "python -m playwright install chromium  (or install Chromium or Chrome)")
 
 
 def find_browser() -> str | None:
-    """Path of a Chromium that Playwright can drive: KDUTILS_BROWSER, one on the PATH, or Playwright's own."""
+    """Path of the first Chromium that Playwright can drive and that starts; None if there is none."""
+    return next((path for path in _browsers() if _starts(path)), None)
+
+
+def _browsers() -> Iterator[str]:
+    """The one that KDUTILS_BROWSER names; without that, those on the PATH, then Playwright's own."""
     if chosen := os.environ.get("KDUTILS_BROWSER"):
-        return chosen if Path(chosen).exists() else None
-    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge"):
-        if path := shutil.which(name):
-            return path
+        yield from [chosen] * Path(chosen).is_file()
+        return
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+    yield from filter(None, map(shutil.which, names))
     own = {"linux": Path.home() / ".cache", "darwin": Path.home() / "Library/Caches"}.get(
         sys.platform, Path(os.environ.get("LOCALAPPDATA", Path.home())))
     root = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or own / "ms-playwright")
     programs = ("chrome", "chrome.exe", "Chromium", "Google Chrome for Testing")
-    found = (path for path in sorted(root.glob("chromium-*/chrome-*/**/*"), reverse=True)
-             if path.name in programs and path.is_file())
-    return next((str(path) for path in found), None)
+    yield from (str(path) for path in sorted(root.glob("chromium-*/chrome-*/**/*"), reverse=True)
+                if path.name in programs and path.is_file())
+
+
+def _starts(path: str) -> bool:
+    """A browser can lack a library, or be a mere pointer to a snap; on Windows, where asking opens a window, we trust."""
+    if os.name == "nt":
+        return True
+    try:
+        return subprocess.run([path, "--version"], capture_output=True, timeout=60, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def _run(look: Callable[[], Check | Iterable[Check]]) -> list[Check]:
@@ -202,6 +217,11 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def usable_cores() -> int:
+    """Cores that this process may keep busy, at least one: its affinity and its container's quota are respected."""
+    return max(1, int(min(_cores(), _quota() or _cores())))
 
 
 def _cores() -> int:

@@ -112,11 +112,11 @@ CARDS = {card.name: card for card in (
 
 
 def root() -> Path:
-    """Where downloads lie: KDUTILS_DATA, else the `data` folder of the course, else `data` in the working folder."""
+    """Where downloads lie: KDUTILS_DATA, else `data` beside the package in a clone, else `data` in the working folder."""
     if chosen := os.environ.get("KDUTILS_DATA"):
         return Path(chosen).expanduser()
     beside = Path(__file__).parents[2] / "data"
-    return beside if beside.is_dir() else Path("data")
+    return beside if (beside / "README.md").is_file() else Path("data")  # beside an installed package lie others
 
 
 def available(name: str) -> bool:

@@ -30,8 +30,7 @@ sync_api.expect.set_options(timeout=30_000)     # Playwright waits for 5 s, too 
 ROOT = Path(__file__).parents[2]
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
              "--disable-component-update", "--disable-sync"]
-HOW_TO_GET_ONE = ("No Chromium was found: install it with `apt-get install chromium`, "
-                  "`playwright install chromium`, or your system's package manager.")
+HOW_TO_GET_ONE = "No Chromium starts here: `make test` gets one, or does without if it is told BROWSER=none."
 OURS = ("localhost", "127.0.0.1")
 
 
@@ -64,7 +63,7 @@ def lab(tmp_path_factory) -> Iterator[Lab]:
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"), "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"), "IPYTHONDIR": str(home / "ipython"),
         "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
-        "OMP_NUM_THREADS": "1", "KDUTILS_CACHE": str(home / "cache"),
+        "OMP_NUM_THREADS": "1", "KDUTILS_CACHE": os.environ["KDUTILS_CACHE"],
     }
     # No news and no look for updates: both would leave the machine.
     notification = home / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
@@ -106,8 +105,8 @@ def _until_it_answers(url: str, server: subprocess.Popen, log: Path, patience: f
 def browser() -> Iterator:
     """The Chromium that `kdutils doctor` finds: one on the PATH, else Playwright's own."""
     path = find_browser()
-    if path is None:
-        pytest.skip(HOW_TO_GET_ONE)
+    if path is None:  # skipped only for a caller who said so: a green run means that the widgets were tried
+        (pytest.skip if os.environ.get("BROWSER") == "none" else pytest.fail)(HOW_TO_GET_ONE)
     with sync_api.sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield chromium

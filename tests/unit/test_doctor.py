@@ -130,7 +130,10 @@ def test_browser(monkeypatch, tmp_path):
     assert check.status == "warn" and "playwright install chromium" in check.remedy
     own = tmp_path / "chromium-1200/chrome-linux/chrome"
     own.parent.mkdir(parents=True)
-    own.touch()
+    own.write_text("#!/bin/sh\nexit 127\n")
+    own.chmod(0o755)
+    assert doctor.find_browser() is None, "it is there but lacks a library"
+    own.write_text("#!/bin/sh\nexit 0\n")
     assert doctor.find_browser() == str(own)
     monkeypatch.setenv("KDUTILS_BROWSER", str(tmp_path / "gone"))
     assert doctor.find_browser() is None
