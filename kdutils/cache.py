@@ -2,6 +2,8 @@
 
 An entry is one safetensors file `<kind>-<key>.safetensors`, where the key hashes the recipe, the version of
 torch and the source of the modules that train. A changed recipe or changed code is another key, never a stale hit.
+The file says what it was made from and carries a checksum, so that a rotten or a misplaced one is rebuilt. Whoever
+makes an entry holds the lock `.<kind>-<key>.lock`, which ends with its process: several tasks train a teacher once.
 """
 
 import hashlib
@@ -9,7 +11,9 @@ import importlib.util
 import json
 import os
 import warnings
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache as memoise
@@ -17,13 +21,18 @@ from pathlib import Path
 from uuid import uuid4
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
 Tensors = dict[str, torch.Tensor]
 
 # The code whose change can change a trained network.
 _MAKERS = ("rng", "datasets", "networks", "objectives", "training")
+
+
+# Seconds to wait for another process that makes the same entry. After that it is made twice rather than never.
+PATIENCE = 3600.0
 
 
 @dataclass(frozen=True)
@@ -51,37 +60,44 @@ def directory() -> Path | None:
 def load_or_make(kind: str, recipe: Mapping, make: Callable[[], Tensors], device: str = "cpu") -> Tensors:
     """Tensors of this recipe, from disk if they are there, else from `make()` and then kept.
 
-    `recipe` must be JSON-simple and hold everything that decides the result. A file that cannot be read is rebuilt
-    and one that cannot be written is left out, each with a warning: the cache never stands in the way.
+    `recipe` must be JSON-simple and hold everything that decides the result. A file that is damaged or belongs to
+    another recipe is rebuilt and one that cannot be written is left out, each with a warning: the cache never stands in
+    the way. While another process makes the same entry, this one waits for it.
     """
     if (found := load(kind, recipe, device)) is not None:
         return found
-    tensors = make()
-    keep(kind, recipe, tensors)
+    path = _path(kind, recipe)
+    with _alone(path):
+        with suppress(_Unusable):  # said above, if it was there above
+            if path and os.path.exists(path):
+                return _read(path, recipe, device)
+        tensors = make()
+        if path:
+            _write(path, kind, recipe, tensors)
     return tensors
 
 
 def load(kind: str, recipe: Mapping, device: str = "cpu") -> Tensors | None:
-    """The tensors kept under this recipe; None if there are none, or, with a warning, if they cannot be read."""
+    """The tensors kept under this recipe; None if there are none, or, with a warning, if they cannot be used."""
     path = _path(kind, recipe)
     if path and os.path.exists(path):  # not path.exists(), which raises where the folder is closed to us
         try:
-            return load_file(path, device=device)
-        except (SafetensorError, OSError, ValueError) as error:
-            warnings.warn(f"The cached {kind} {path.name} cannot be read ({error}); it is made anew.", stacklevel=3)
+            return _read(path, recipe, device)
+        except _Unusable as error:
+            warnings.warn(f"The cached {kind} {path.name} cannot be used ({error}); it is rebuilt.", stacklevel=3)
     return None
 
 
 def keep(kind: str, recipe: Mapping, tensors: Tensors) -> None:
     """Put tensors under this recipe, in place of what lay there; a folder that refuses them gives a warning."""
     if path := _path(kind, recipe):
-        _write(path, kind, tensors)
+        with _alone(path):
+            _write(path, kind, recipe, tensors)
 
 
 def key(recipe: Mapping) -> str:
     """16 hex digits of the recipe, torch's version and the training code."""
-    text = json.dumps({"recipe": recipe, "torch": torch.__version__, "code": code_version()}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(_origin(recipe).encode()).hexdigest()[:16]
 
 
 @memoise
@@ -95,29 +111,53 @@ def code_version() -> str:
 
 def entries() -> list[Entry]:
     """Everything in the cache, newest first."""
-    folder = directory()
-    found = [_entry(path) for path in folder.glob("*-*.safetensors")] if folder and os.path.isdir(folder) else []
-    return sorted(found, key=lambda entry: entry.made, reverse=True)
+    return _entries("*-*.safetensors")
 
 
-def clear() -> int:
-    """Delete every entry; returns how many there were."""
-    gone = entries()
-    for entry in gone:
+def unfinished() -> list[Entry]:
+    """What processes left that ended while they wrote, and what others write just now; newest first."""
+    return _entries(".*-*.safetensors.*")
+
+
+def clear() -> tuple[int, int]:
+    """Delete every entry, and every unfinished file whose writer is gone; how many there were of each."""
+    whole, halves = entries(), 0
+    for entry in whole:
         entry.path.unlink(missing_ok=True)
-    return len(gone)
+    for entry in unfinished():
+        lock = _lock(_whole(entry.path))
+        with suppress(Timeout):
+            lock.acquire(blocking=False)
+            entry.path.unlink(missing_ok=True)
+            _drop(lock)
+            halves += 1
+    for left in _files(".*-*.lock"):
+        lock = FileLock(left)
+        with suppress(Timeout, OSError):
+            lock.acquire(blocking=False)
+            _drop(lock)
+    return len(whole), halves
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file beside `path`, then rename it: readers never see half a file."""
+    """Let `write` fill a temporary file beside `path`, then rename it: readers never see half a file.
+
+    The file may be read by whom the umask lets read it, also where `write` (such as safetensors) is stricter.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A name of its own rather than mkstemp's file, which only its owner may read.
     temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
+        temporary.touch()
+        mode = temporary.stat().st_mode & 0o777
         write(temporary)
+        temporary.chmod(mode)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+class _Unusable(Exception):
+    """Why a file of the cache is not what its name says."""
 
 
 def _path(kind: str, recipe: Mapping) -> Path | None:
@@ -125,17 +165,93 @@ def _path(kind: str, recipe: Mapping) -> Path | None:
     return folder / f"{kind}-{key(recipe)}.safetensors" if folder else None
 
 
-def _write(path: Path, kind: str, tensors: Tensors) -> None:
-    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+def _origin(recipe: Mapping) -> str:
+    """Everything that decides the tensors, as text."""
+    return json.dumps({"recipe": recipe, "torch": torch.__version__, "code": code_version()}, sort_keys=True)
+
+
+def _checksum(tensors: Tensors) -> str:
+    """Over names, types, shapes and every bit. A CRC finds what rots, and costs a second where SHA-256 costs ten."""
+    total = 0
+    for name, tensor in sorted(tensors.items()):
+        total = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode(), total)
+        total = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy(), total)
+    return f"{total:08x}"
+
+
+def _read(path: Path, recipe: Mapping, device: str) -> Tensors:
+    """The tensors of a file that is whole and was made from this recipe; else _Unusable."""
     try:
-        write_whole(path, lambda target: save_file(on_cpu, target))
+        with safe_open(path, framework="pt") as file:
+            about = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise _Unusable(str(error)) from error
+    if about.get("origin") != _origin(recipe):
+        raise _Unusable("it was made from something else")
+    if about.get("checksum") != _checksum(tensors):
+        raise _Unusable("its content has changed since it was written")
+    return {name: tensor.to(device) for name, tensor in tensors.items()}
+
+
+def _write(path: Path, kind: str, recipe: Mapping, tensors: Tensors) -> None:
+    """Keep tensors, and remove what a process left that ended while it wrote them; for who holds the lock."""
+    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    about = {"origin": _origin(recipe), "checksum": _checksum(on_cpu)}
+    try:
+        for half in path.parent.glob(f".{path.name}.*"):
+            half.unlink(missing_ok=True)
+        write_whole(path, lambda target: save_file(on_cpu, target, about))
     except (OSError, SafetensorError) as error:  # a full disk is a SafetensorError
         where = f"{path.parent} ({getattr(error, 'strerror', error)})"
         warnings.warn(f"The {kind} cannot be kept in {where}; set KDUTILS_CACHE to a folder you may write.",
-                      stacklevel=4)
+                      stacklevel=3)
 
 
-def _entry(path: Path) -> Entry:
-    kind, _, digest = path.stem.rpartition("-")
-    stat = path.stat()
-    return Entry(kind, digest, path, stat.st_size, datetime.fromtimestamp(stat.st_mtime))
+@contextmanager
+def _alone(path: Path | None) -> Iterator[None]:
+    """One process at a time in this block for each entry. Where no lock can be had, all of them at once."""
+    if path is None:
+        yield
+        return
+    lock = _lock(path)
+    with suppress(Timeout, OSError, NotImplementedError):  # a folder that is closed to us, a file system without locks
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=PATIENCE)
+    try:
+        yield
+    finally:
+        if lock.is_locked:
+            _drop(lock)
+
+
+def _drop(lock: FileLock) -> None:
+    """Give a lock back without its file: who waits sees that it is unlinked, and takes the next one."""
+    with suppress(OSError):
+        os.unlink(lock.lock_file)
+    lock.release()
+
+
+def _lock(path: Path) -> FileLock:
+    """The lock of an entry; everybody who shares the cache may take it."""
+    return FileLock(path.with_name(f".{path.stem}.lock"), mode=0o666)
+
+
+def _whole(half: Path) -> Path:
+    """What an unfinished file was to become."""
+    return half.with_name(half.name[1:].rpartition(".")[0])
+
+
+def _files(pattern: str) -> list[Path]:
+    folder = directory()
+    return list(folder.glob(pattern)) if folder and os.path.isdir(folder) else []
+
+
+def _entries(pattern: str) -> list[Entry]:
+    found = []
+    for path in _files(pattern):
+        with suppress(FileNotFoundError):  # gone in the meantime
+            kind, _, digest = path.name.removeprefix(".").partition(".")[0].rpartition("-")
+            stat = path.stat()
+            found.append(Entry(kind, digest, path, stat.st_size, datetime.fromtimestamp(stat.st_mtime)))
+    return sorted(found, key=lambda entry: entry.made, reverse=True)

@@ -62,7 +62,7 @@ def start(folder: Path, lab_args: tuple[str, ...], copy_only: bool) -> None:
     copied = start.copy(folder)
     click.echo(f"{len(copied.written)} files copied into {folder}.")
     if copied.kept:
-        click.echo(f"Yours stay as they are: {', '.join(copied.kept)}; to get the course's, rename yours and start again.")
+        click.echo(f"Yours stay as they are: {', '.join(copied.kept)}; rename them to get the course's beside them.")
     if not copy_only:
         raise SystemExit(start.open_lab(folder, lab_args))
 
@@ -243,15 +243,20 @@ def cache_list() -> None:
         click.echo(f"{entry.made:%Y-%m-%d %H:%M}  {entry.bytes / 1e6:8.2f} MB  {entry.kind}-{entry.key}")
     total = sum(entry.bytes for entry in entries) / 1e6
     click.echo(f"{len(entries)} entries, {total:.2f} MB, in {cache.directory() or 'no folder'}")
+    if halves := cache.unfinished():
+        total = sum(half.bytes for half in halves) / 1e6
+        click.echo(f"{len(halves)} unfinished files, {total:.2f} MB: being written now, or left by a process that was "
+                   "killed; `kdutils cache clear` removes the latter.")
 
 
 @cache.command("clear")
 def cache_clear() -> None:
-    """Delete every entry. Teachers are trained anew when they are needed."""
+    """Delete every entry, and what killed processes left. Teachers are trained anew when they are needed."""
     from kdutils import cache
 
     try:
-        click.echo(f"{cache.clear()} entries removed.")
+        whole, halves = cache.clear()
+        click.echo(f"{whole} entries{f' and {halves} unfinished files' if halves else ''} removed.")
     except OSError as error:
         raise ParameterError(f"The cache {cache.directory()} cannot be cleared ({error.strerror}).") from error
 

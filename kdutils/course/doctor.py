@@ -194,7 +194,7 @@ def _browsers() -> Iterator[str]:
 
 
 def _starts(path: str) -> bool:
-    """A browser can lack a library, or be a mere pointer to a snap; on Windows, where asking opens a window, we trust."""
+    """A browser may lack a library, or be a mere pointer to a snap. On Windows asking would open a window: no question."""
     if os.name == "nt":
         return True
     try:

@@ -112,7 +112,7 @@ CARDS = {card.name: card for card in (
 
 
 def root() -> Path:
-    """Where downloads lie: KDUTILS_DATA, else `data` beside the package in a clone, else `data` in the working folder."""
+    """Where downloads lie: KDUTILS_DATA, else `data` in the clone of the course, else `data` in the working folder."""
     if chosen := os.environ.get("KDUTILS_DATA"):
         return Path(chosen).expanduser()
     beside = Path(__file__).parents[2] / "data"

@@ -42,10 +42,11 @@ def programs(tmp_path_factory):
     paths = {"base": str(place / "env"), "platbase": str(place / "env")}
     scheme = "venv" if "venv" in sysconfig.get_scheme_names() else None
     folders = sysconfig.get_paths(*filter(None, [scheme]), vars=paths)
-    # A path in a .pth file is searched last, and the .pth files in it, such as that of an editable kdutils, are not read.
+    # What a .pth file names is searched last, and the .pth files in it, such as an editable kdutils's, are not read.
     (Path(folders["purelib"]) / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    subprocess.run([sys.executable, "-m", "pip", "--python", str(place / "env"), "install", "--no-index", "--no-deps", "--no-compile",
-                    "--quiet", "--disable-pip-version-check", str(wheel)], check=True, capture_output=True, timeout=120)
+    subprocess.run([sys.executable, "-m", "pip", "--python", str(place / "env"), "install", "--no-index", "--no-deps",
+                    "--no-compile", "--quiet", "--disable-pip-version-check", str(wheel)],
+                   check=True, capture_output=True, timeout=120)
     return Path(folders["scripts"])
 
 
