@@ -194,7 +194,7 @@ def _browsers() -> Iterator[str]:
 
 
 def _starts(path: str) -> bool:
-    """A browser may lack a library, or be a mere pointer to a snap. On Windows asking would open a window: no question."""
+    """It may lack a library, or be a mere pointer to a snap. Windows is not asked: that would open a window."""
     if os.name == "nt":
         return True
     try:

@@ -243,6 +243,7 @@ def test_a_figure_follows_the_width_of_its_cell_even_when_drawn_out_of_sight(pag
     wait_for(lambda: width() > 900, what="still a wide figure")
 
 
+@pytest.mark.alone
 def test_sliders_answer_while_training_at_full_speed(page):
     """Slider to kernel: both are on this machine, so their clocks are one."""
     title = "Fake training"

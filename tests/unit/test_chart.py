@@ -409,6 +409,7 @@ def test_plotly_itself_travels_once_per_kernel():
     assert Chart(figure()).view.library == Chart(figure()).view.library
 
 
+@pytest.mark.alone
 def test_frames_are_cheap():
     chart = Chart(figure())
     chart.frame(whole=True)

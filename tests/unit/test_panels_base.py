@@ -598,6 +598,7 @@ def test_a_panel_that_nobody_holds_goes_away():
     assert gone() is None
 
 
+@pytest.mark.alone
 def test_a_hundred_runs_leave_no_thread_and_no_memory():
     panel = Training(full_speed=True)
     panel.total = 10_000

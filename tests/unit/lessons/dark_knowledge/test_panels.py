@@ -184,6 +184,7 @@ def test_wrong_values_of_the_softmax_panel_are_one_sentence(panel, refuses, wron
     np.testing.assert_array_equal(y(panel, "probabilities"), bars)
 
 
+@pytest.mark.alone
 def test_the_softmax_panel_answers_at_once(panel):
     """The contract: a panel without training answers under 100 ms; with its widget, as on a page."""
     assert panel.widget
@@ -526,6 +527,7 @@ def test_one_seed_has_curves_without_bands():
     assert bundle(lab.chart.figure(), lab.reading())
 
 
+@pytest.mark.alone
 def test_setting_a_value_while_students_train_takes_milliseconds(endless):
     acts_at_once(endless, "temperature", [1.0 + i for i in range(30)],
                  lambda panel: panel.students and panel.students.knobs["temperature"][-1])

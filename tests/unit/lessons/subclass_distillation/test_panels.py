@@ -539,6 +539,7 @@ def test_impossible_splits_are_refused(refuses, wrong):
         SplitMyClass(**wrong)
 
 
+@pytest.mark.alone
 def test_setting_a_value_while_teachers_learn_takes_milliseconds(endless_split):
     acts_at_once(endless_split, "beta", [0.5 + i / 10 for i in range(20)],
                  lambda panel: panel.knobs and panel.knobs["beta"])
@@ -687,6 +688,7 @@ def test_wrong_values_of_what_the_teacher_tells_are_one_sentence(tells, refuses,
     assert tells.reading() == before
 
 
+@pytest.mark.alone
 def test_what_the_teacher_tells_answers_at_once(tells):
     answers_at_once(tells, [{"temperature": 1 + i / 4, "digit": i % 10} for i in range(20)])
 

@@ -164,6 +164,7 @@ def test_wrong_values_of_one_answer_are_one_sentence(answer, refuses, wrong):
     np.testing.assert_array_equal(y(answer, "answer"), before[1])
 
 
+@pytest.mark.alone
 def test_formula_panels_answer_at_once(answer, secondaries):
     answers_at_once(answer, [{"strength": 0.05 * i} for i in range(20)])
     answers_at_once(secondaries, [{"temperature": 0.5 + i / 4} for i in range(20)])
