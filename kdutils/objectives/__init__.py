@@ -9,6 +9,21 @@ from kdutils.objectives.attention import attention_loss, attention_map
 from kdutils.objectives.boundary import attack, boundary_loss, boundary_weight, other_class, soft_target_weight
 from kdutils.objectives.classification import cross_entropy, hard_labels, label_smoothing
 from kdutils.objectives.flow import flow_loss, flow_matrix
+from kdutils.objectives.gaussian import (
+    best_single_width,
+    beta_nll,
+    calibrated_scale,
+    gaussian,
+    gaussian_distillation,
+    gaussian_kl,
+    gaussian_nll,
+    half_squared_error,
+    mean_distillation,
+    regression,
+    soft_label_distillation,
+    united,
+    united_log_probabilities,
+)
 from kdutils.objectives.hinton import distillation, kd_loss, soft_cross_entropy
 from kdutils.objectives.hints import hint_loss
 from kdutils.objectives.methods import METHODS, Layers, Method, layers
@@ -48,13 +63,17 @@ from kdutils.objectives.tolerance import (
     top_score_difference,
 )
 
-__all__ = ["METHODS", "Layers", "Method", "angle_loss", "attack", "attention_loss", "attention_map", "boundary_loss",
-           "boundary_weight", "branch_divergence", "class_logits", "confidence_penalty", "cross_entropy", "direction",
+__all__ = ["Layers", "METHODS", "Method", "angle_loss", "attack", "attention_loss", "attention_map",
+           "best_single_width", "beta_nll", "boundary_loss", "boundary_weight", "branch_divergence",
+           "calibrated_scale", "class_logits", "confidence_penalty", "cross_entropy", "direction",
            "distance_loss", "distillation", "ensemble_loss", "flow_loss", "flow_matrix", "gated_ensemble",
-           "hard_labels", "hint_loss", "kd_loss", "l2_scale", "label_smoothing", "largest_probability", "layers",
-           "log_softmax", "mean_spread", "mixed_distillation", "mutual_loss", "normalised_temperature_kd", "on_sphere",
-           "optimum", "other_class", "pair_distances", "peer_divergence", "penalty_optimum", "per_sample_distillation",
-           "similarity_loss", "similarity_matrix", "smoothing_optimum", "soft_cross_entropy", "soft_target_weight",
-           "softmax", "spherical_distillation", "spherical_kd", "spherical_loss", "spread", "std_scale",
-           "subclass_auxiliary", "subclass_distillation", "subclass_entropy", "subclass_teacher", "threshold",
-           "tolerant_teacher", "tolerant_teacher_convex", "top_score_difference"]
+           "gaussian", "gaussian_distillation", "gaussian_kl", "gaussian_nll", "half_squared_error",
+           "hard_labels", "hint_loss", "kd_loss", "l2_scale", "label_smoothing", "largest_probability",
+           "layers", "log_softmax", "mean_distillation", "mean_spread", "mixed_distillation", "mutual_loss",
+           "normalised_temperature_kd", "on_sphere", "optimum", "other_class", "pair_distances",
+           "peer_divergence", "penalty_optimum", "per_sample_distillation", "regression", "similarity_loss",
+           "similarity_matrix", "smoothing_optimum", "soft_cross_entropy", "soft_label_distillation",
+           "soft_target_weight", "softmax", "spherical_distillation", "spherical_kd", "spherical_loss",
+           "spread", "std_scale", "subclass_auxiliary", "subclass_distillation", "subclass_entropy",
+           "subclass_teacher", "threshold", "tolerant_teacher", "tolerant_teacher_convex",
+           "top_score_difference", "united", "united_log_probabilities"]

@@ -59,7 +59,8 @@ class Task:
     """What M networks are trained on.
 
     inputs:  float (N, c, h, w), shared by all.
-    labels:  int64 (N,), or (M, N) where members see different labels (label noise).
+    labels:  int64 (N,), or (M, N) where members see different labels (label noise); targets of a regression and labels
+             that are distributions are float (N, d), shared by all.
     train:   int64 (M, n), the indices each member may draw from.
     seeds:   M integers; the batch order of a member depends on its own seed only.
     teacher: {name: (K, N, ...)}, outputs of K teachers for every input, computed once; None without a teacher.
@@ -77,7 +78,8 @@ class Task:
         members = len(self.seeds)
         if self.train.ndim != 2 or len(self.train) != members:
             raise ParameterError(f"train must be ({members}, n), a row per seed, got {tuple(self.train.shape)}.")
-        if self.labels.shape not in {self.inputs.shape[:1], (members, len(self.inputs))}:
+        targets = self.labels.is_floating_point() and self.labels.ndim == 2
+        if not self._own_labels and self.labels.shape[:1 + (not targets)] != self.inputs.shape[:1]:
             raise ParameterError(f"labels must be ({len(self.inputs)},) or ({members}, {len(self.inputs)}), "
                                  f"got {tuple(self.labels.shape)}.")
         for name, outputs in (self.teacher or {}).items():
@@ -86,11 +88,17 @@ class Task:
                                      f"members, got {tuple(outputs.shape)}.")
 
     def batch(self, position: Tensor) -> tuple[Tensor, Outputs, Tensor]:
-        """Inputs (M, B, c, h, w), teacher outputs {name: (M, B, ...)}, labels (M, B) at positions (M, B) of `train`."""
+        """At positions (M, B) of `train`: inputs (M, B, c, h, w), teacher outputs {name: (M, B, ...)}, labels (M, B),
+        or (M, B, d) where they are targets."""
         index = self.train.gather(1, position)
-        labels = take(self.labels, index) if self.labels.ndim == 1 else self.labels.gather(1, index)
+        labels = self.labels.gather(1, index) if self._own_labels else take(self.labels, index)
         outputs = {name: self._rows(output, index) for name, output in (self.teacher or {}).items()}
         return take(self.inputs, index), Named("teacher output", outputs), labels
+
+    @property
+    def _own_labels(self) -> bool:
+        """Whether each member sees labels of its own: (M, N) whole numbers; targets (N, d) are not."""
+        return self.labels.shape == (len(self.train), len(self.inputs)) and not self.labels.is_floating_point()
 
     def _rows(self, outputs: Tensor, index: Tensor) -> Tensor:
         return take(outputs.flatten(0, 1), index + self._first_row)

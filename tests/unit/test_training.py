@@ -202,6 +202,23 @@ def test_a_batch_holds_the_rows_of_its_images():
     assert got.tolist() == [[7, 5], [102, 102], [219, 204]]
 
 
+def test_targets_are_rows_of_numbers_also_where_members_are_as_many_as_targets():
+    inputs, targets = torch.zeros(4, 1, 1, 1), torch.arange(12.0).view(4, 3)
+    for members in (2, 4):
+        task = Task(inputs, targets, torch.arange(4).expand(members, -1), range(members))
+        _, _, got = task.batch(torch.tensor([[3, 0]]).expand(members, -1))
+        assert got.tolist() == [[[9, 10, 11], [0, 1, 2]]] * members
+
+
+def test_a_regression_learns_its_targets():
+    x = torch.linspace(-1, 1, 64)[:, None, None, None]
+    task = Task(x, torch.cat([x.flatten(1), x.flatten(1).square()], 1), torch.arange(64).expand(3, -1), (0, 1, 2))
+    population = Population(MLP(1, (16,), 2), task.seeds)
+    history = fit(population, task, lambda student, teacher, y, knobs: (student["logits"] - y).square().mean((1, 2)),
+                  recipe=Recipe(steps=200, batch=16))
+    assert (history.loss[-1] < 0.01).all()
+
+
 # Snapshots --------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("total, every, expected", [
@@ -353,6 +370,7 @@ def wrong_arguments():
         "schedule": (lambda: Recipe(schedule="linear"), "schedule", "linear", "cosine", "constant"),
         "train": (lambda: Task(**task | {"train": task["train"][:3]}), "train", "(3, 90)"),
         "labels": (lambda: Task(**task | {"labels": task["labels"][:, :5]}), "labels", "(4, 5)"),
+        "targets": (lambda: Task(**task | {"labels": torch.zeros(5, 2)}), "labels", "(5, 2)"),
         "teacher": (lambda: Task(**task | {"teacher": {"logits": task["teacher"]["logits"][:, :5]}}), "(4, 5, 10)"),
         "teachers": (lambda: Task(**task | {"teacher": {"logits": task["teacher"]["logits"][:2]}}), "(2, 1797, 10)"),
     }
