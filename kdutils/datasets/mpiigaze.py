@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
 
 from kdutils.datasets.gaze import Eyes
 from kdutils.errors import ParameterError
@@ -46,7 +47,7 @@ def _side(path: Path, side: str) -> tuple[np.ndarray, np.ndarray]:
     try:
         eye = getattr(loadmat(path, struct_as_record=False, squeeze_me=True)["data"], side)
         images, vectors = np.atleast_3d(eye.image), np.atleast_2d(eye.gaze)
-    except (OSError, KeyError, AttributeError, ValueError, NotImplementedError) as error:
+    except (OSError, KeyError, AttributeError, ValueError, NotImplementedError, MatReadError) as error:
         raise ParameterError(f"{path} is not a day of MPIIGaze: a struct data with left and right, each with image "
                              "and gaze.") from error
     if eye.image.ndim == 2:     # a day of one picture
