@@ -1,4 +1,4 @@
-"""Gaussian answers against torch.distributions, values computed elsewhere, finite differences and moments by sampling."""
+"""Gaussian answers against torch.distributions, values computed elsewhere, finite differences and sampled moments."""
 
 import math
 
