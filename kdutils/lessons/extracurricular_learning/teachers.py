@@ -14,7 +14,7 @@ from kdutils import cache, rng
 from kdutils.cohorts import digest
 from kdutils.networks import Population, Specification
 from kdutils.objectives import calibrated_scale, gaussian, united, united_log_probabilities
-from kdutils.training import Knobs, Recipe, Task, steps
+from kdutils.training import Knobs, Recipe, Task, fit
 
 ENSEMBLE = 4
 
@@ -62,8 +62,7 @@ def trained(inputs: Tensor, labels: Tensor, seeds: Sequence[int], spec: Specific
         train = (torch.arange(len(own)) // ENSEMBLE * n)[:, None] + torch.arange(n)
         population = Population(spec, own, inputs.device)
         work = Task(inputs.flatten(0, 1), labels.flatten(0, 1), train.to(inputs.device), own)
-        for _ in steps(population, work, objective, Knobs(**knobs), recipe, every=recipe.steps):
-            pass
+        fit(population, work, objective, Knobs(**knobs), recipe)
         return dict(population.parameters)
 
     return Teachers(Population.of(spec, cache.load_or_make("ensembles", made_of, make, str(inputs.device))))

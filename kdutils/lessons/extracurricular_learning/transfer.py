@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kdutils.errors import ParameterError, between
 from kdutils.networks import Population, Specification
-from kdutils.training import Knobs, Recipe, Task, steps
+from kdutils.training import Knobs, Recipe, Task, fit
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +88,7 @@ def students(blocks: Mapping[str, Block], arms: Sequence[Arm], seeds: Sequence[i
     each = {name: [one for one in value for _ in seeds] if isinstance(value, (list, tuple)) else value
             for name, value in knobs.items()}
     alpha = [arm.alpha for arm in arms for _ in seeds]
-    for _ in steps(population, work, objective, Knobs(alpha=alpha, **each), recipe, every=recipe.steps):
-        pass
+    fit(population, work, objective, Knobs(alpha=alpha, **each), recipe)
     return population.copy()
 
 
