@@ -51,7 +51,7 @@ class Teachers:
 
 def trained(inputs: Tensor, labels: Tensor, seeds: Sequence[int], spec: Specification, recipe: Recipe,
             objective: Callable, **knobs) -> Teachers:
-    """Teachers of labelled inputs (S, n, c, h, w) with labels (S, n) or targets (S, n, d); from the cache if they can."""
+    """Teachers of inputs (S, n, c, h, w) with labels (S, n) or targets (S, n, d); from the cache if they can."""
     made_of = {"inputs": digest(inputs), "labels": digest(labels), "seeds": list(seeds), "network": repr(spec),
                "recipe": asdict(recipe), "objective": objective.__name__, "knobs": knobs, "ensemble": ENSEMBLE,
                "device": inputs.device.type}

@@ -46,7 +46,7 @@ class Arm:
 def positions(own: int, extra: int, share: float, length: int) -> tuple[Tensor, Tensor]:
     """Of `length` places in a transfer set, which input stands where: indices of own inputs, then of extra ones.
 
-    `share` of the places are extra inputs; each kind is repeated as often as it takes. No extra ones: all places are own.
+    `share` of the places are extra inputs; each kind is repeated as often as it takes. No extra ones: all are own.
     """
     between("share of extra inputs", share, 0, 1)
     if not own and share < 1 or not extra and not own:
