@@ -4,7 +4,7 @@ Tags, which tests and tools read:
     parameters          the one cell of knobs, the first code cell: `name = value  # meaning and range` per line
     setup               the cell that calls setup(...)
     section:NAME        the Markdown cell that opens a section; NAMES and their order are SECTIONS below
-    formula:NAME        the cell that shows function NAME of kdutils.objectives, line for line
+    formula:NAME        the cell that shows the formula of function NAME of kdutils.objectives, in plain torch
     panel:NAME          a cell that shows a panel
     exercise:ID         an exercise: Markdown with difficulty, importance, minutes, two hints; one code cell, the stub
     check:ID            the code cell below it that checks the answer

@@ -69,17 +69,42 @@ def test_the_stub_on_the_page_is_not_done_yet(name):
     assert feedback.state == "not done yet", feedback
 
 
+# Whoever writes these two as the formula cell of the page does is as right, and slips in other places.
+AS_FORMULA = {
+    "02.2": """
+def my_top_score_difference(logits, ranks):
+    ranked = logits.softmax(-1).sort(-1, descending=True).values
+    return (ranked[:, 0] - ranked[:, 1:ranks].mean(-1)).mean()
+""",
+    "03.2": """
+import math
+
+
+def my_auxiliary(logits, t_aux):
+    n, total = logits.shape
+    v = logits - logits.mean(-1, keepdim=True)
+    v = v / (v.square().mean(-1, keepdim=True) + 1e-9).sqrt()
+    scores = v @ v.T / (t_aux * total)
+    return scores.logsumexp(-1).mean() - 1 / t_aux - math.log(n)
+"""}
+
+
+@pytest.mark.parametrize("name", AS_FORMULA)
+def test_the_form_of_the_formula_cell_is_right_too(name):
+    assert asked(name, AS_FORMULA[name]).state == "right"
+
+
 def edited(name: str, swap: dict[str, str]) -> str:
-    """The page's solution with parts of it replaced, as a slip would."""
-    code = PAGES[name]["solution"]
+    """The formula cell's answer or the page's solution, with parts of it replaced, as a slip would."""
+    right = [AS_FORMULA.get(name, ""), PAGES[name]["solution"]]
+    code = next(one for one in right if all(one.count(old) == 1 for old in swap))
     for old, new in swap.items():
-        assert code.count(old) == 1, (old, code)
         code = code.replace(old, new)
     return code
 
 
 STACKED = "torch.stack([block.logsumexp(-1) for block in blocks], -1)"     # of the solution of 03.1
-LAST = "scores.logsumexp(-1).mean() - 1 / t_aux - math.log(n)"     # of the solution of 03.2
+LAST = "scores.logsumexp(-1).mean() - 1 / t_aux - math.log(n)"     # of the formula in 03.2
 SLIPS = [
     # exercise, what the learner has in the place of what, and what the check says of it
     ("00.1", {"distilled - hard": "hard - distilled"}, "The sign"),
@@ -148,6 +173,8 @@ SLIPS = [
     ("02.2", {"ranked[:, 1:ranks].mean(-1)": "ranked[:, 1]"}, "the margin between the first two"),
     ("02.2", {"(ranked[:, 0] - ranked[:, 1:ranks].mean(-1))": "(ranked[:, 1:ranks].mean(-1) - ranked[:, 0])"},
      "The sign"),
+    ("02.2", {"(ranks - 1)": "ranks"}, "divide by their number, not by K"),
+    ("02.2", {"(total - first)": "total"}, "The sum of the first K holds the first probability too"),
     ("02.3", {"(ranks - 1)": "ranks"}, "One mistake is left: ranks 2 to K are K - 1"),
     ("02.3", {"ranked[:, 0]": "logits.softmax(-1).gather(1, labels[:, None])[:, 0]"}, "One mistake is left: a_1 is"),
     ("02.3", {"logits.softmax(-1).sort(-1, descending=True).values":
@@ -185,6 +212,10 @@ SLIPS = [
      "classes' probabilities"),
     ("03.1", {"for block in blocks], -1)": "for block in blocks])"},
      "(2, 4), it should be (4, 2): images and classes have"),
+    ("03.2", {"(r - 1)": "r"}, "The term -1/T_aux is missing"),
+    ("03.2", {".exp().mean(-1)": ".exp().sum(-1)"}, "The term -log n is missing"),
+    ("03.2", {".log().mean()": ".log()"}, "One value per example is left"),
+    ("03.2", {".mean(-1).log().mean()": ".mean().log()"}, "mean over all pairs"),
     ("03.2", {"(t_aux * total)": "t_aux"}, "The division by S is missing"),
     ("03.2", {LAST: "scores.exp().log().sum(-1).mean() - 1 / t_aux - math.log(n)"}, "of each exponential"),
     ("03.2", {LAST: "scores.mean() - 1 / t_aux"}, "the mean score"),

@@ -52,6 +52,8 @@ def top_score_difference(function) -> str:
             "One value per image is left; the term is their mean over the batch.": each,
             "The term is the mean over the batch, yours is the sum.": each.sum(),
             "Ranks 2 to K are K - 1 classes: divide by their number, not by K.": (first - others.sum(-1) / k).mean(),
+            "The sum of the first K holds the first probability too: take it away before you divide.":
+                (first - ranked[:, :k].sum(-1) / (k - 1)).mean(),
             "Ranks 2 to K: their mean is wanted, you subtract their sum.": (first - others.sum(-1)).mean(),
             "You took one rank too many: position 0 is rank 1, so ranks 2 to K are the positions 1 to K - 1.":
                 (first - ranked[:, 1:k + 1].mean(-1)).mean(),
