@@ -1,39 +1,100 @@
-"""A statement of a paper as code: what is said, what is measured, and the verdict.
+"""A statement of a paper as data: what is said, what is compared, and the verdict.
 
-A claim has parts; each part is an effect (a mean over seeds with its interval, paired where two arms are compared)
-and the range in which the statement says it lies. The verdict of a part:
+A claim has parts; each part is an effect (a mean over seeds with its interval, paired where two arms are compared),
+the range in which the statement says it lies, and the smallest difference that would matter. The verdict of a part:
 
-    seen              the whole interval lies in the range;
-    opposite          the whole interval lies outside, with the other sign;
-    not seen          the whole interval lies outside;
-    too noisy to say  the interval crosses the edge, or there is only one seed;
-    not measured      the runs it needs are not in the results.
+    seen                        the whole interval lies in the range;
+    opposite                    the whole interval lies outside, with the other sign;
+    not seen                    the whole interval lies outside;
+    no difference that matters  the interval crosses the edge, and all of it lies within +-worth;
+    too noisy to say            the interval crosses the edge, or there is only one seed;
+    not measured                the runs it needs are not in the results.
 
 A claim is as good as its weakest part. Which claims there are is known to `lessons.catalog`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import inf, isnan
 
 import pandas as pd
 
-from kdutils.errors import ParameterError
+from kdutils.errors import NotMeasuredError, at_least
 from kdutils.results import Effect, Results
 
 SEEN, NOT_SEEN, OPPOSITE, NOISY, MISSING = "seen", "not seen", "opposite", "too noisy to say", "not measured"
-WEAKEST_FIRST = (MISSING, OPPOSITE, NOT_SEEN, NOISY, SEEN)
+NOTHING = "no difference that matters"
+WEAKEST_FIRST = (MISSING, OPPOSITE, NOT_SEEN, NOTHING, NOISY, SEEN)
+MARKS = {SEEN: "✓", NOT_SEEN: "✗", OPPOSITE: "⇄", NOTHING: "≈", NOISY: "?", MISSING: "–"}
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean over seeds of a metric of one setting, whose columns have the values of `of`."""
+
+    metric: str
+    of: Mapping
+
+    def __call__(self, results: Results) -> Effect:
+        return results.mean(self.metric, **self.of)
+
+    def __str__(self) -> str:
+        return f"{self.metric} of {_words(self.of)}"
+
+
+@dataclass(frozen=True)
+class Paired:
+    """The mean over seeds of a metric of `this` less that of `minus`, each seed compared with itself."""
+
+    metric: str
+    this: Mapping
+    minus: Mapping
+
+    def __call__(self, results: Results) -> Effect:
+        return results.paired(self.metric, self.this, self.minus)
+
+    def __str__(self) -> str:
+        both = {name: value for name, value in self.this.items() if (name, value) in self.minus.items()}
+        this, minus = ({name: value for name, value in one.items() if name not in both}
+                       for one in (self.this, self.minus))
+        return f"{self.metric} of {_words(this)} less that of {_words(minus)}" + bool(both) * f", both {_words(both)}"
+
+
+@dataclass(frozen=True)
+class Computed:
+    """An effect that no mean and no difference of two settings is: `words` say what `function` computes."""
+
+    words: str
+    function: Callable[[Results], Effect]
+
+    def __call__(self, results: Results) -> Effect:
+        return self.function(results)
+
+    def __str__(self) -> str:
+        return self.words
 
 
 @dataclass(frozen=True)
 class Part:
-    """One measurable piece: `says` in words, the effect in `unit`, and the range (low, high) it is said to lie in."""
+    """One measurable piece: `says` in words, the effect in `unit`, and the range (low, high) it is said to lie in.
+
+    effect: Mean, Paired or Computed; a function of the results is taken for a Computed of what the part says.
+    worth: the smallest difference that anybody would act on, in `unit` and >= 0. Half a point where nothing is given;
+        in other units nothing is too small to matter unless the claim says what is.
+    """
 
     says: str
     effect: Callable[[Results], Effect]
     low: float = -inf
     high: float = inf
     unit: str = "points"
+    worth: float | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.effect, (Mean, Paired, Computed)):
+            object.__setattr__(self, "effect", Computed(self.says, self.effect))
+        worth = (0.5 if self.unit == "points" else 0.0) if self.worth is None else self.worth
+        object.__setattr__(self, "worth", at_least("worth", worth, 0))
 
     @property
     def rule(self) -> str:
@@ -68,9 +129,16 @@ class Finding:
     effect: Effect | None
     verdict: str
 
+    @property
+    def words(self) -> str:
+        """The verdict, and whether a direction that was decided is one of a difference too small to matter."""
+        directed = self.verdict == OPPOSITE or self.verdict == SEEN and not self.part.low < 0 < self.part.high
+        small = directed and -self.part.worth < self.effect.low and self.effect.high < self.part.worth
+        return f"{self.verdict}, by less than matters" if small else self.verdict
 
-def judge(effect: Effect | None, low: float, high: float) -> str:
-    """The verdict on a statement that the effect lies between `low` and `high`."""
+
+def judge(effect: Effect | None, low: float, high: float, worth: float = 0.0) -> str:
+    """The verdict on a statement that the effect lies between `low` and `high`; within +-worth nobody would mind."""
     if effect is None:
         return MISSING
     if isnan(effect.low):
@@ -80,13 +148,16 @@ def judge(effect: Effect | None, low: float, high: float) -> str:
     if effect.high <= low or effect.low >= high:
         other_sign = effect.high < 0 <= low or effect.low > 0 >= high
         return OPPOSITE if other_sign else NOT_SEEN
-    return NOISY
+    return NOTHING if -worth < effect.low and effect.high < worth else NOISY
 
 
 def findings(claim: Claim, results: Results) -> list[Finding]:
-    """Each part of the claim, measured on these results."""
+    """Each part of the claim, measured on these results.
+
+    A setting that was not run is no error, a column that the results do not have is one: ParameterError.
+    """
     measured = [_measure(part, results) for part in claim.parts]
-    return [Finding(part, effect, judge(effect, part.low, part.high))
+    return [Finding(part, effect, judge(effect, part.low, part.high, part.worth))
             for part, effect in zip(claim.parts, measured, strict=True)]
 
 
@@ -96,20 +167,25 @@ def verdict(claim: Claim, results: Results) -> str:
 
 
 def table(results: Results, claims: Iterable[Claim]) -> pd.DataFrame:
-    """A row per part: claim, says, effect, mean, low, high, seeds, unit, rule, part's verdict and the claim's."""
+    """A row per part: claim, says, mean, low, high, seeds, unit, rule, worth, part's verdict and the claim's."""
     rows = []
     for claim in claims:
         whole = verdict(claim, results)
         for finding in findings(claim, results):
-            effect = finding.effect or Effect(float("nan"), float("nan"), float("nan"), 0)
-            rows.append({"claim": claim.id, "says": finding.part.says, "mean": effect.mean, "low": effect.low,
-                         "high": effect.high, "seeds": effect.n, "unit": finding.part.unit, "rule": finding.part.rule,
-                         "part verdict": finding.verdict, "verdict": whole})
+            effect, part = finding.effect or Effect(float("nan"), float("nan"), float("nan"), 0), finding.part
+            rows.append({"claim": claim.id, "says": part.says, "mean": effect.mean, "low": effect.low,
+                         "high": effect.high, "seeds": effect.n, "unit": part.unit, "rule": part.rule,
+                         "worth": part.worth, "part verdict": finding.verdict, "verdict": whole})
     return pd.DataFrame(rows)
 
 
 def _measure(part: Part, results: Results) -> Effect | None:
     try:
         return part.effect(results)
-    except ParameterError:
+    except NotMeasuredError:
         return None
+
+
+def _words(setting: Mapping) -> str:
+    return ", ".join(f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+                     for name, value in setting.items())

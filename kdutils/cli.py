@@ -208,7 +208,7 @@ def data_get(name: str) -> None:
 @click.option("--measure", is_flag=True, help="Measure them now, on this machine, instead of reading the record.")
 @click.option("--record", is_flag=True, help="With --measure: keep the results as the course's record.")
 def claims(ids: tuple[str, ...], as_json: bool, measure: bool, record: bool) -> None:
-    """Print claims and their verdicts. All of them, or those of the given IDs."""
+    """Print claims and their verdicts. All of them, or those of the given IDs with what each part compares."""
     from kdutils.lessons import catalog
 
     if record and not measure:
@@ -220,12 +220,17 @@ def claims(ids: tuple[str, ...], as_json: bool, measure: bool, record: bool) -> 
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return
+    from kdutils.claims import MARKS
+
     for row in rows:
-        click.echo(f"{row['id']:<4} {row['verdict']:<17} {row['statement']}")
+        click.echo(f"{row['id']:<5} {MARKS[row['verdict']]} {row['verdict']:<26} {row['statement']}")
         for part in row["parts"]:
-            click.echo(f"     {part['verdict']:<17} {part['says']}: {part['text']}; the claim says {part['rule']}")
+            click.echo(f"      {MARKS[part['verdict']]} {part['words']:<26} {part['says']}: {part['text']}; "
+                       f"the claim says {part['rule']}")
+            if ids:
+                click.echo(f"{'':<35} {part['compares']}; worth {part['worth']:g}")
         origin = f"measured {row['date']} on {row['device']}" if row["date"] else "no results are stored"
-        click.echo(f"     {'':<17} {origin}; {row['source']}\n")
+        click.echo(f"{'':<35} {origin}; {row['source']}\n")
 
 
 @app.group()
@@ -338,11 +343,11 @@ def claim_row(claim: "Claim", results: "Results | None") -> dict[str, Any]:
 
 def part_row(finding) -> dict[str, Any]:
     """One measured part of a claim, JSON-simple."""
-    effect = finding.effect
+    effect, part = finding.effect, finding.part
     numbers = {name: number(getattr(effect, name, None)) for name in ("mean", "low", "high")}
-    return {"says": finding.part.says, "verdict": finding.verdict, **numbers, "seeds": getattr(effect, "n", 0),
-            "unit": finding.part.unit, "rule": finding.part.rule,
-            "text": f"{effect} {finding.part.unit}" if effect else "not measured"}
+    return {"says": part.says, "compares": str(part.effect), "verdict": finding.verdict, "words": finding.words,
+            **numbers, "seeds": getattr(effect, "n", 0), "unit": part.unit, "rule": part.rule, "worth": part.worth,
+            "text": f"{effect} {part.unit}" if effect else "not measured"}
 
 
 def number(value: float | None) -> float | None:

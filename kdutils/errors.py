@@ -9,6 +9,10 @@ class ParameterError(ValueError):
     """A value the reader chose is outside its range; the message is one sentence."""
 
 
+class NotMeasuredError(ParameterError):
+    """The results have no run of the setting that is asked for: not wrong, but not there (yet)."""
+
+
 def positive(name: str, value: float) -> float:
     """Return `value` if it is a finite number > 0, else raise ParameterError."""
     if not (_is_number(value) and value > 0):

@@ -15,7 +15,7 @@ from scipy import stats
 
 import kdutils
 from kdutils import cache
-from kdutils.errors import ParameterError
+from kdutils.errors import NotMeasuredError, ParameterError
 
 
 @dataclass(frozen=True)
@@ -62,23 +62,31 @@ class Results:
     complete: bool = True
 
     def where(self, **conditions) -> pd.DataFrame:
-        """The rows whose columns equal the given values."""
-        keep = np.ones(len(self.table), bool)
-        for column, value in conditions.items():
-            if column not in self.table:
-                raise ParameterError(f"the results have no column {column!r}; they have {', '.join(self.table)}.")
-            keep &= (self.table[column] == value).to_numpy()
-        return self.table[keep]
+        """The rows whose columns equal the given values; no rows, too, if a part that was not run would have a column.
+
+        Raises ParameterError for a column that rows with all the other values do not have.
+        """
+        rows = self.table
+        for column in sorted(conditions, key=lambda name: name not in rows):  # those that are there first
+            if column not in rows and len(rows):
+                raise ParameterError(_without(column, rows))
+            rows = rows[rows[column] == conditions[column]] if column in rows else rows
+        return rows
+
+    def measured(self, metric: str, **conditions) -> pd.DataFrame:
+        """The rows of a setting, which have this metric; NotMeasuredError if there are no rows."""
+        rows = self.where(**conditions)
+        if rows.empty:
+            raise NotMeasuredError(f"no run was measured with {_words(conditions)}.")
+        if metric not in rows or rows[metric].isna().all():
+            raise ParameterError(_without(metric, rows))
+        return rows
 
     def per_seed(self, metric: str, **conditions) -> pd.Series:
         """One metric of one setting, indexed by seed; the setting must be one run per seed."""
-        rows = self.where(**conditions)
-        if rows.empty:
-            raise ParameterError(f"no run was measured with {_words(conditions)}.")
+        rows = self.measured(metric, **conditions)
         if rows["seed"].duplicated().any():
             raise ParameterError(f"{_words(conditions)} names more than one setting.")
-        if metric not in rows:
-            raise ParameterError(f"the results have no column {metric!r}; they have {', '.join(self.table)}.")
         return rows.set_index("seed")[metric]
 
     def mean(self, metric: str, **conditions) -> Effect:
@@ -87,10 +95,10 @@ class Results:
 
     def paired(self, metric: str, this: Mapping, minus: Mapping) -> Effect:
         """Mean over seeds of the difference `this` - `minus`, each seed compared with itself."""
-        difference = self.per_seed(metric, **this) - self.per_seed(metric, **minus)
-        if difference.isna().any():
-            raise ParameterError(f"{_words(this)} and {_words(minus)} were not measured on the same seeds.")
-        return interval(difference)
+        first, second = self.per_seed(metric, **this), self.per_seed(metric, **minus)
+        if set(first.index) != set(second.index):
+            raise NotMeasuredError(f"{_words(this)} and {_words(minus)} were not measured on the same seeds.")
+        return interval(first - second)
 
     def summary(self, metric: str, by: Sequence[str]) -> pd.DataFrame:
         """Mean, low, high and n of a metric for each setting: a row per combination of the columns `by`."""
@@ -138,6 +146,10 @@ def provenance(device: str | torch.device, seconds: float) -> dict:
     return {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "device": name, "threads": torch.get_num_threads(),
             "python": platform.python_version(), "torch": torch.__version__, "kdutils": kdutils.__version__,
             "code": cache.code_version(), "seconds": round(seconds, 1)}
+
+
+def _without(column: str, rows: pd.DataFrame) -> str:
+    return f"these runs have no column {column!r}; they have {', '.join(rows.dropna(axis='columns', how='all'))}."
 
 
 def _words(conditions: Mapping) -> str:

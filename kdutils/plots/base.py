@@ -13,7 +13,7 @@ from kdutils import claims
 from kdutils.datasets import Dataset
 from kdutils.headless import headless
 from kdutils.plots.static import bundle
-from kdutils.plots.style import COLOURS, DASHES, GREYS, base_layout, title_fonts, translucent
+from kdutils.plots.style import COLOURS, DASHES, GREYS, VERDICT_COLOURS, base_layout, title_fonts, translucent
 from kdutils.results import Effect, Results
 
 
@@ -43,8 +43,10 @@ def caption(reading: str):
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text, left-aligned on the page and readable as text. A newline begins a line of a cell; css: the
-    style of single columns, by name."""
+    """A table of text, left-aligned on the page and readable as text. A newline begins a line of a cell.
+
+    css: the style of single columns, by name. Cells of a column "verdict" have the verdict's colour at their side.
+    """
 
     frame: pd.DataFrame
     css: Mapping[str, str] = field(default_factory=dict)
@@ -53,9 +55,21 @@ class Table:
         rules = [{"selector": "th, td", "props": "text-align: left; vertical-align: top; white-space: pre-line"}]
         rules += [{"selector": f"td.col{self.frame.columns.get_loc(name)}", "props": props}
                   for name, props in self.css.items()]
-        page = self.frame.style.format(escape="html").hide(axis="index").set_table_styles(rules).to_html()
+        verdicts = self.frame.columns.intersection(["verdict"])
+        styled = self.frame.style.map(_verdict_border, subset=verdicts).format(escape="html")
+        page = styled.hide(axis="index").set_table_styles(rules).to_html()
         in_lines = self.frame.map(lambda cell: cell.replace("\n", "; ") if isinstance(cell, str) else cell)
         return {"text/html": page, "text/plain": in_lines.to_string(index=False)}
+
+
+def marked(verdict: str, words: str = "") -> str:
+    """A verdict after its mark; `words` in place of the verdict's own."""
+    return f"{claims.MARKS[verdict]} {words or verdict}"
+
+
+def _verdict_border(marked: str) -> str:
+    verdict = next(verdict for verdict, mark in claims.MARKS.items() if marked.startswith(mark))
+    return f"border-left: 4px solid {VERDICT_COLOURS[verdict]}"
 
 
 def digit_gallery(data: Dataset, indices: Sequence[int], titles: Sequence[str] = ()) -> Plot:
@@ -74,22 +88,18 @@ def digit_gallery(data: Dataset, indices: Sequence[int], titles: Sequence[str] =
 
 def claims_table(results: Results, chosen: Sequence[claims.Claim]) -> Table:
     """Claims, what was measured and the verdicts: a row per part."""
-    table = claims.table(results, chosen)
-    statements = {claim.id: f"{claim.id}: {claim.statement}" for claim in chosen}
-    first = ~table["claim"].duplicated()
-    effects = [Effect(row.mean, row.low, row.high, row.seeds) for row in table.itertuples()]
-    measured = ["-" if effect.n == 0 else effect.span + " (1 seed)" * (effect.n == 1) for effect in effects]
-    return Table(pd.DataFrame({
-        "claim": table["claim"].map(statements).where(first, ""), "what is measured": table["says"],
-        "measured [95%]": measured, "in": table["unit"], "said to be": table["rule"],
-        "verdict": table["part verdict"]}), {"measured [95%]": "white-space: nowrap"})
+    rows = [{"claim": "" if i else f"{claim.id}: {claim.statement}", "what is measured": finding.part.says,
+             "measured [95%]": _span(finding.effect), "in": finding.part.unit, "said to be": finding.part.rule,
+             "verdict": marked(finding.verdict, finding.words)}
+            for claim in chosen for i, finding in enumerate(claims.findings(claim, results))]
+    return Table(pd.DataFrame(rows), {"measured [95%]": "white-space: nowrap"})
 
 
 def paper_and_us(results: Results, chosen: Sequence[claims.Claim]) -> Table:
     """What the paper reports beside what these results say, and why they may differ: a row per claim."""
     rows = [{"claim": f"{claim.id}: {claim.statement}", "the paper": claim.paper,
-             "ours": "\n".join(_measured(claims.findings(claim, results))), "verdict": claims.verdict(claim, results),
-             "why they may differ": claim.why} for claim in chosen]
+             "ours": "\n".join(_measured(claims.findings(claim, results))),
+             "verdict": marked(claims.verdict(claim, results)), "why they may differ": claim.why} for claim in chosen]
     return Table(pd.DataFrame(rows), {"ours": "min-width: 22em"})
 
 
@@ -103,6 +113,10 @@ def _measured(findings: Sequence[claims.Finding]) -> list[str]:
         seeds = f" ({_seeds(finding.effect.n)})" if finding.effect and not once else ""
         lines.append(f"{finding.part.says}: {words}{seeds}")
     return lines
+
+
+def _span(effect: Effect | None) -> str:
+    return effect.span + " (1 seed)" * (effect.n == 1) if effect else "-"
 
 
 def _seeds(n: int) -> str:

@@ -45,6 +45,9 @@ HIDDEN_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#7f7f7f",
                   "#D55E00", "#56B4E9", "#999933", "#B8387F", "#7A5CE0")
 HIDDEN_MARKERS = ("circle", "square", "diamond", "triangle-up", "cross",
                   "x", "star", "triangle-down", "pentagon", "triangle-left")
+# What became of a claim; the mark before its words says the same without colour.
+VERDICT_COLOURS = {"seen": "#009E73", "not seen": "#D55E00", "opposite": "#CC79A7",
+                   "no difference that matters": "#0072B2", "too noisy to say": "#E69F00", "not measured": "#7f7f7f"}
 GREYS = [[0.0, "#ffffff"], [1.0, "#202020"]]
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"

@@ -6,11 +6,28 @@ import pandas as pd
 import pytest
 
 from kdutils import claims
-from kdutils.claims import MISSING, NOISY, NOT_SEEN, OPPOSITE, SEEN, Claim, Part, judge
+from kdutils.claims import (
+    MARKS,
+    MISSING,
+    NOISY,
+    NOT_SEEN,
+    NOTHING,
+    OPPOSITE,
+    SEEN,
+    Claim,
+    Computed,
+    Finding,
+    Mean,
+    Paired,
+    Part,
+    judge,
+)
+from kdutils.errors import NotMeasuredError
 from kdutils.lessons import catalog
 from kdutils.lessons.dark_knowledge import claims as dark_knowledge_claims
 from kdutils.lessons.subclass_distillation import claims as subclass_distillation_claims
 from kdutils.lessons.tolerant_teachers import claims as tolerant_teachers_claims
+from kdutils.plots.style import VERDICT_COLOURS
 from kdutils.results import Effect, Results, interval
 
 
@@ -60,19 +77,128 @@ def test_one_seed_is_too_noisy_and_no_run_is_not_measured():
     assert judge(None, 3, inf) == MISSING
 
 
+@pytest.mark.parametrize("low, high, range_, worth, verdict", [
+    (-0.1, 0.1, (0, inf), 0.5, NOTHING),
+    (-0.1, 0.1, (-inf, 0), 0.5, NOTHING),
+    (-0.1, 0.1, (0, inf), 0.0, NOISY),       # nobody said what is too small to matter
+    (-0.1, 0.5, (0, inf), 0.5, NOISY),       # it may be as large as what matters
+    (-0.6, 0.1, (0, inf), 0.5, NOISY),
+    # what is decided stays so, however small
+    (0.1, 0.2, (0, inf), 0.5, SEEN),
+    (-0.2, -0.1, (0, inf), 0.5, OPPOSITE),
+    (-0.1, 0.1, (3, inf), 0.5, NOT_SEEN),
+    (-0.4, 0.4, (-inf, 0.5), 0.5, SEEN),
+    (-0.4, 0.4, (-1, 1), 0.5, SEEN),
+    (0.0, 0.0, (0, inf), 0.5, NOT_SEEN),
+])
+def test_an_undecided_interval_within_what_matters_is_no_noise(low, high, range_, worth, verdict):
+    assert judge(Effect((low + high) / 2, low, high, 10), *range_, worth) == verdict
+
+
+def test_one_seed_is_no_proof_that_nothing_matters():
+    assert judge(Effect(0.0, nan, nan, 1), 0, inf, 0.5) == NOISY
+
+
+@pytest.mark.parametrize("low, high, range_, words", [
+    (0.1, 0.2, (0, inf), "seen, by less than matters"),
+    (-0.2, -0.1, (0, inf), "opposite, by less than matters"),
+    (0.1, 0.6, (0, inf), "seen"),
+    (-0.2, 0.2, (-1, 1), "seen"),            # no direction was claimed
+    (-0.2, 0.2, (-inf, 0.4), "seen"),
+    (0.1, 0.2, (3, inf), "not seen"),
+])
+def test_a_direction_that_is_decided_by_less_than_matters_says_so(low, high, range_, words):
+    part, effect = Part("", None, *range_), Effect((low + high) / 2, low, high, 10)
+    assert Finding(part, effect, judge(effect, *range_, part.worth)).words == words
+
+
+def test_half_a_point_matters_and_other_units_say_what_does(refuses):
+    assert Part("", None).worth == 0.5 and Part("", None, unit="steps").worth == 0
+    assert Part("", None, worth=0.1).worth == 0.1 and Part("", None, unit="steps", worth=20).worth == 20
+    with refuses("worth", ">= 0", "-1"):
+        Part("", None, worth=-1)
+
+
+def test_every_verdict_has_its_own_mark_and_its_own_colour():
+    every = {SEEN, NOT_SEEN, OPPOSITE, NOTHING, NOISY, MISSING}
+    assert set(MARKS) == set(VERDICT_COLOURS) == set(claims.WEAKEST_FIRST) == every
+    assert len(set(MARKS.values())) == len(set(VERDICT_COLOURS.values())) == 6
+    assert all(len(mark) == 1 for mark in MARKS.values())
+
+
 def made_claim(*values_and_ranges):
-    parts = tuple(Part(f"part {i}", lambda results, values=values: interval(values), *range_)
+    def effect(values):
+        if not values:
+            raise NotMeasuredError("no run.")
+        return interval(values)
+
+    parts = tuple(Part(f"part {i}", lambda results, values=values: effect(values), *range_)
                   for i, (values, range_) in enumerate(values_and_ranges))
     return Claim("X", "nobody", "made up", "dark_knowledge", parts, paper="", why="")
 
 
 def test_a_claim_is_as_good_as_its_weakest_part():
+    nothing, at_zero = [0.1, -0.1, 0.05, -0.05], (0, inf)
+    results = Results(pd.DataFrame({"seed": [0]}))
+    # What is known to be nothing cannot become a difference with more seeds; what is too noisy can.
+    for values, verdict in (([nothing, [5.0, 5.1]], NOTHING), ([nothing, [-9.0, 9.0]], NOTHING),
+                            ([nothing, [-5.0, -5.1]], OPPOSITE)):
+        assert claims.verdict(made_claim(*((v, at_zero) for v in values)), results) == verdict
     seen, noisy, unseen, opposite = [5.0, 5.1, 4.9], [-9.0, 9.0], [1.0, 1.1, 0.9], [-5.0, -5.1]
     above = (3, inf)
-    results = Results(pd.DataFrame({"seed": [0]}))
     for values, verdict in (([seen, seen], SEEN), ([seen, noisy], NOISY), ([noisy, unseen], NOT_SEEN),
                             ([opposite, unseen, seen], OPPOSITE), ([seen, [], opposite], MISSING)):
         assert claims.verdict(made_claim(*((v, above) for v in values)), results) == verdict
+
+
+RUNS = Results(pd.DataFrame([{"arm": arm, "t": t, "seed": seed, "accuracy": 80 + value + seed + 0.1 * (seed % 2) * t}
+                             for arm, t, value in (("kd", 4.0, 5), ("kd", 1.0, 2), ("hard", 0.0, 0))
+                             for seed in range(4)]))
+
+
+def test_effects_as_data_measure_what_results_measure():
+    kd, hard = {"arm": "kd", "t": 4.0}, {"arm": "hard"}
+    assert Mean("accuracy", kd)(RUNS) == RUNS.mean("accuracy", **kd)
+    assert Paired("accuracy", this=kd, minus=hard)(RUNS) == RUNS.paired("accuracy", kd, hard)
+    assert Computed("made up", lambda results: interval([1.0, 2.0]))(RUNS) == interval([1.0, 2.0])
+
+
+def test_effects_say_what_they_compare():
+    assert str(Mean("used", {"part": "discovery", "beta": 0.1})) == "used of part=discovery, beta=0.1"
+    same = {"part": "few", "n": 50}
+    assert str(Paired("accuracy", same | {"t": 4.0}, same | {"t": 1.0})) == (
+        "accuracy of t=4 less that of t=1, both part=few, n=50")
+    assert str(Paired("accuracy", {"t": 4.0, "arm": "kd"}, {"arm": "hard"})) == (
+        "accuracy of t=4, arm=kd less that of arm=hard")
+    assert str(Computed("twice the gain", None)) == "twice the gain"
+    part = Part("what a function computes", lambda results: interval([1.0, 2.0]))
+    assert str(part.effect) == "what a function computes" and part.effect(RUNS) == interval([1.0, 2.0])
+
+
+@pytest.mark.parametrize("effect", [
+    Mean("accuracy", {"arm": "kd", "t": 9.0}),
+    Mean("accuracy", {"arm": "gone", "depth": 3}),     # its part was not run, so that its column is not there either
+    Mean("recall", {"arm": "gone"}),
+    Paired("accuracy", {"arm": "kd", "t": 4.0}, {"arm": "gone"})])
+def test_a_setting_that_was_not_run_is_not_measured(effect):
+    claim = Claim("X", "", "", "", (Part("", effect),), paper="", why="")
+    assert claims.verdict(claim, RUNS) == MISSING
+
+
+@pytest.mark.parametrize("effect, column", [
+    (Mean("acuracy", {"arm": "hard"}), "'acuracy'"),
+    (Mean("accuracy", {"arm": "hard", "depth": 3}), "'depth'"),
+    (Paired("recall", {"arm": "kd", "t": 4.0}, {"arm": "hard"}), "'recall'")])
+def test_a_column_that_the_runs_do_not_have_is_an_error(effect, column, refuses):
+    """Catches a claim with a misspelt metric, which would read "not measured" for ever."""
+    with refuses("no column", column, "accuracy"):
+        claims.verdict(Claim("X", "", "", "", (Part("", effect),), paper="", why=""), RUNS)
+
+
+def test_every_part_in_another_unit_than_points_says_what_matters():
+    silent = [f"{claim.id}: {part.says}" for claim in catalog.select() for part in claim.parts
+              if part.unit != "points" and not part.worth]
+    assert not silent, silent
 
 
 def test_rules_are_said_in_words():
@@ -140,8 +266,8 @@ def test_h4_asks_for_recall_correction_and_a_margin():
 
 def test_the_table_shows_effect_rule_and_verdict_of_every_part():
     table = claims.table(made_results(), catalog.select(["H1", "H4"]))
-    assert list(table.columns) == ["claim", "says", "mean", "low", "high", "seeds", "unit", "rule", "part verdict",
-                                   "verdict"]
+    assert list(table.columns) == ["claim", "says", "mean", "low", "high", "seeds", "unit", "rule", "worth",
+                                   "part verdict", "verdict"]
     assert table.claim.tolist() == ["H1"] * 2 + ["H4"] * 3 and (table.seeds == SEEDS).all()
     assert table["mean"][:2].tolist() == pytest.approx([9.02, 6.02]) and table.rule[0] == "above 3"
     assert (table.low <= table["mean"]).all() and (table["mean"] <= table.high).all()

@@ -91,8 +91,8 @@ def test_claims_show_verdict_effect_interval_seeds_device_and_date(monkeypatch):
     """One claim on made-up runs: a gain of 4 to 6 points over three seeds; and one that was never measured."""
     table = pd.DataFrame([{"method": method, "seed": seed, "accuracy": 80 + gain * (method == "kd")}
                           for seed, gain in enumerate([4, 5, 6]) for method in ("kd", "hard")])
-    part = claims.Part("gain", lambda results: results.paired("accuracy", {"method": "kd"}, {"method": "hard"}), low=1)
-    lost = claims.Part("lost", lambda results: results.mean("accuracy", method="gone"))
+    part = claims.Part("gain", claims.Paired("accuracy", {"method": "kd"}, {"method": "hard"}), low=1)
+    lost = claims.Part("lost", claims.Mean("accuracy", {"method": "gone"}))
     monkeypatch.setattr(catalog, "claims", lambda: {
         "X1": claims.Claim("X1", "a paper", "It helps.", "made_up", (part,), paper="", why=""),
         "X2": claims.Claim("X2", "a paper", "It is lost.", "made_up", (lost,), paper="", why="")})
@@ -100,11 +100,13 @@ def test_claims_show_verdict_effect_interval_seeds_device_and_date(monkeypatch):
 
     text = call("claims").stdout
     for words in ("X1", "seen", "It helps.", "gain: +5.0 [+2.5, +7.5] (3 seeds) points", "above 1", "a CPU",
-                  "2026-01-02", "X2", "not measured"):
+                  "2026-01-02", "X2", "not measured", "✓ seen", "– not measured"):
         assert words in text, text
+    assert "accuracy of method=kd less that of method=hard" in call("claims", "X1").stdout
     (row,) = json.loads(call("claims", "X1", "--json").stdout)
     assert (row["verdict"], row["device"], row["date"]) == ("seen", "a CPU", "2026-01-02")
     assert row["parts"][0]["mean"] == pytest.approx(5) and row["parts"][0]["seeds"] == 3
+    assert row["parts"][0]["worth"] == 0.5 and row["parts"][0]["compares"].startswith("accuracy of method=kd")
     (row,) = json.loads(call("claims", "X2", "--json").stdout)
     assert row["parts"][0]["mean"] is None and row["verdict"] == "not measured"
 

@@ -22,7 +22,7 @@ from kdutils.lessons.dark_knowledge import figures as dark_knowledge_figures
 from kdutils.lessons.start_here import figures as start_here_figures
 from kdutils.plots import static
 from kdutils.plots.base import log_temperature_axis
-from kdutils.plots.style import base_layout, translucent
+from kdutils.plots.style import VERDICT_COLOURS, base_layout, translucent
 from kdutils.results import Effect, Results
 
 SEEDS = range(5)
@@ -221,7 +221,10 @@ def test_the_table_of_claims_has_a_row_per_part(sweep):
     _, low, high = by_hand(gains_of(50, 4.0))
     assert frame["measured [95%]"].tolist()[0] == f"+8.1 [{low:+.1f}, {high:+.1f}]"
     assert frame["measured [95%]"].tolist()[1].startswith("-2.9 [-4") and frame["measured [95%]"].tolist()[2] == "-"
-    assert frame["verdict"].tolist() == ["seen", "opposite", "not measured"]
+    assert frame["verdict"].tolist() == ["✓ seen", "⇄ opposite", "– not measured"]
+    page = plots.claims_table(sweep, [CLAIM])._repr_mimebundle_()["text/html"]
+    for verdict in ("seen", "opposite", "not measured"):
+        assert f"border-left: 4px solid {VERDICT_COLOURS[verdict]}" in page
     assert frame["in"].tolist() == ["points"] * 3 and frame["said to be"].tolist()[0] == "above 3"
     assert frame["claim"].tolist() == ["X1: Few images gain, all images do not.", "", ""]
     one_seed = plots.claims_table(Results(sweep.table[sweep.table["seed"] == 0]), [CLAIM]).frame
@@ -235,7 +238,7 @@ def test_the_paper_and_us_gives_both_sides(sweep):
     seeds, few, many, none = row["ours"].split("\n")
     assert seeds == "5 seeds" and few.startswith("gain with 50: +8.1 [") and few.endswith("] points")
     assert many.startswith("gain with 1,200: -2.9 [") and none == "gain with 9: not measured"
-    assert row["verdict"] == "not measured"
+    assert row["verdict"] == "– not measured"
     page = table._repr_mimebundle_()
     assert "Not available." in page["text/plain"] and "text-align: left" in page["text/html"]
     assert "points; gain with 1,200" in page["text/plain"]

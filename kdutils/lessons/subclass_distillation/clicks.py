@@ -12,7 +12,7 @@ import torch
 
 from kdutils.cohorts import Splits
 from kdutils.datasets import clicks
-from kdutils.errors import ParameterError, whole
+from kdutils.errors import NotMeasuredError, whole
 from kdutils.results import Results
 
 
@@ -38,7 +38,7 @@ def steps_to_level(results: Results, this: Mapping, level_of: Mapping, metric: s
     """
     curves, levels = (curves_of(results, metric, one) for one in (this, level_of))
     if not curves.index.equals(levels.index):
-        raise ParameterError(f"{this} and {level_of} were not measured on the same seeds.")
+        raise NotMeasuredError(f"{this} and {level_of} were not measured on the same seeds.")
     reached = curves.le(levels.min(axis=1), axis=0)
     steps = curves.columns
     never = steps[-1] + (steps[-1] - steps[-2] if len(steps) > 1 else 1)
@@ -46,8 +46,5 @@ def steps_to_level(results: Results, this: Mapping, level_of: Mapping, metric: s
 
 
 def curves_of(results: Results, metric: str, run: Mapping) -> pd.DataFrame:
-    """A run's values of a metric by seed (rows) and step (columns); ParameterError if it was not measured."""
-    rows = results.where(**run)
-    if rows.empty or metric not in rows:
-        raise ParameterError(f"{metric} of {run} was not measured.")
-    return rows.pivot(index="seed", columns="step", values=metric)
+    """A run's values of a metric by seed (rows) and step (columns); NotMeasuredError if it was not measured."""
+    return results.measured(metric, **run).pivot(index="seed", columns="step", values=metric)

@@ -14,6 +14,7 @@ from kdutils import claims
 from kdutils.claims import MISSING, NOISY, NOT_SEEN, OPPOSITE, SEEN
 from kdutils.cohorts import Splits
 from kdutils.datasets import bayes_log_loss, clicks, grouped, load, superclasses
+from kdutils.errors import NotMeasuredError
 from kdutils.lessons import catalog
 from kdutils.lessons.subclass_distillation import experiment as subclass_distillation
 from kdutils.lessons.subclass_distillation import figures
@@ -323,7 +324,7 @@ def test_steps_to_a_level():
     found = steps_to_level(results, {"method": "soft"}, {"method": "hard"})
     assert found.tolist() == [40, 80], "the best of hard labels, not its last; never there counts one interval more"
     assert steps_to_level(results, {"method": "hard"}, {"method": "hard"}).tolist() == [40, 60]
-    with pytest.raises(ValueError, match="not measured"):
+    with pytest.raises(NotMeasuredError, match="no run"):
         steps_to_level(results, {"method": "other"}, {"method": "hard"})
 
 
