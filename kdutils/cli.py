@@ -75,6 +75,8 @@ def start(folder: Path, lab_args: tuple[str, ...], copy_only: bool) -> None:
               help="Folder of the executed notebook and its HTML page.")
 def run(notebook: Path, given: tuple[tuple[str, str], ...], profile: str | None, out: Path) -> None:
     """Run NOTEBOOK headless and scan it. Exit status 1 if any error came, seen or hidden."""
+    from kdutils.sweeps.words import value_of
+
     parameters = {name: value_of(text) for name, text in given}
     if profile is not None:
         from kdutils.course.session import PROFILES
@@ -102,13 +104,18 @@ def run(notebook: Path, given: tuple[tuple[str, str], ...], profile: str | None,
 @click.option("--workers", type=int, metavar="N", help="Processes at once.  [default: the cores of this machine]")
 @click.option("--threads", default=1, show_default=True, metavar="N", help="CPU threads of torch in each of them.")
 @click.option("--seeds-each", type=int, metavar="N", help="Split the seeds of each point into runs of at most N.")
+@click.option("--part", metavar="I/N", help="Measure share I of N of the points alone; the command without it then "
+                                            "writes the table.")
+@click.option("--sbatch", type=int, metavar="N", help="Print a script for Slurm's queue, an array of N tasks; run "
+                                                      "nothing.")
 @click.option("--dask", metavar="ADDRESS", help="Run on the Dask cluster with this scheduler, such as tcp://host:8786.")
 @click.option("--out", default="runs/sweep", type=click.Path(path_type=Path), show_default=True,
               help="Folder of the table, EXPERIMENT.json, and of the finished points.")
 @click.option("--parameters", "only_list", is_flag=True,
               help="List what can be set, with its values at the profile; run nothing.")
 def sweep(experiment: str, given: tuple[str, ...], profile: str, workers: int | None, threads: int,
-          seeds_each: int | None, dask: str | None, out: Path, only_list: bool) -> None:
+          seeds_each: int | None, part: str | None, sbatch: int | None, dask: str | None, out: Path,
+          only_list: bool) -> None:
     """Run EXPERIMENT for every combination of parameter values; with no lists, once.
 
     EXPERIMENT is a lesson (dark_knowledge), another experiment of one (subclass_distillation.mnist), or the dotted path
@@ -121,6 +128,7 @@ def sweep(experiment: str, given: tuple[str, ...], profile: str, workers: int | 
     kdutils sweep start_here --set temperature=1,4,16 --set transfer=50,100
     kdutils sweep dark_knowledge --profile lecture --set hidden=8,16 --set "transfer_sizes=[50, 100]"
     kdutils sweep start_here --set seeds=48 --seeds-each 12 --dask tcp://scheduler:8786
+    kdutils sweep start_here --set seeds=48 --seeds-each 12 --sbatch 4 > sweep.sh
     """
     import inspect
     from contextlib import ExitStack
@@ -128,24 +136,23 @@ def sweep(experiment: str, given: tuple[str, ...], profile: str, workers: int | 
     from tqdm import tqdm
 
     from kdutils import sweeps
-    from kdutils.sweeps import changed, parameters
+    from kdutils.sweeps import words
+    from kdutils.sweeps.points import points as points_of
 
-    base = parameters(experiment, profile)
+    base = sweeps.parameters(experiment, profile)
     if only_list:
         click.echo(f"{inspect.getdoc(base)}\n")
         for name, value in vars(base).items():
             click.echo(f"{name}={value if isinstance(value, str) else json.dumps(value)}")
         return
-    grid = {}
-    for name, text in map(assignment, given):
-        if name in grid:
-            raise ParameterError(f"--set {name} must be given once, with all its values between commas, got it again "
-                                 f"with {text!r}.")
-        grid[name] = values_of(name, text, getattr(base, name, None))
-        if not grid[name]:
-            raise ParameterError(f"{name} of a sweep must have at least one value, got none.")
-    base = changed(experiment, base, {name: values[0] for name, values in grid.items() if len(values) == 1})
-    grid = {name: values for name, values in grid.items() if len(values) > 1}
+    base, grid = words.grid_of(experiment, base, given)
+    if sbatch is not None:
+        options = [*(f"--set={one}" for one in given), f"--profile={profile}", f"--threads={threads}", f"--out={out}",
+                   f"--workers={workers or 1}", *([f"--seeds-each={seeds_each}"] if seeds_each is not None else [])]
+        tasks = min(sbatch, len(points_of(experiment, grid, base, seeds_each)))
+        gpu = str(getattr(base, "device", "cpu")).startswith("cuda")
+        click.echo(words.slurm_script(experiment, options, tasks, threads * (workers or 1), gpu))
+        return
     bars = []
 
     def progress(done: int, points: int) -> None:
@@ -158,17 +165,24 @@ def sweep(experiment: str, given: tuple[str, ...], profile: str, workers: int | 
         executor = stack.enter_context(dask_client(dask)).get_executor() if dask is not None else None
         try:
             results = sweeps.sweep(experiment, grid, executor, out / "points",
-                                        lambda line: tqdm.write(line, file=sys.stderr), threads, base=base,
-                                        workers=workers, seeds_each=seeds_each, progress=progress)
+                                   lambda line: tqdm.write(line, file=sys.stderr), threads, base=base, workers=workers,
+                                   seeds_each=seeds_each, part=part, progress=progress)
         except sweeps.SweepError as error:
             failure, results = str(error), error.results
     if failure:
         click.echo(failure, err=True)
+    if part is not None:
+        click.echo(f"Part {part}: {len(results.table):,} rows in {out / 'points'}")
+        raise SystemExit(1 if failure else 0)
     path = out / f"{experiment}.json"
     if results.table.empty:
         click.echo(f"Not complete: no rows, {path} is not written.")
         raise SystemExit(1)
-    results.save(path)
+    try:
+        results.save(path)
+    except OSError as error:
+        raise ParameterError(f"the table cannot be written to {path} ({error.strerror}); what could be kept of its "
+                             f"{len(results.table):,} rows lies in {out / 'points'}.") from error
     click.echo(f"{'' if results.complete else 'Not complete: '}{len(results.table):,} rows in {path}")
     if not results.complete:
         raise SystemExit(1)
@@ -264,35 +278,6 @@ def cache_clear() -> None:
         click.echo(f"{whole} entries{f' and {halves} unfinished files' if halves else ''} removed.")
     except OSError as error:
         raise ParameterError(f"The cache {cache.directory()} cannot be cleared ({error.strerror}).") from error
-
-
-def value_of(text: str) -> Any:
-    """The value that a person means on the command line: JSON or Python's True, False and None, else the text."""
-    try:
-        return json.loads({"True": "true", "False": "false", "None": "null"}.get(text, text))
-    except ValueError:
-        return text
-
-
-def assignment(text: str) -> tuple[str, str]:
-    """NAME=VALUES in its two parts."""
-    name, equals, values = text.partition("=")
-    if not (equals and name.strip() and values.strip()):
-        raise ParameterError(f"--set takes NAME=VALUES, such as temperature=1,4, got {text!r}.")
-    return name.strip(), values.strip()
-
-
-def values_of(name: str, text: str, default: Any) -> list[Any]:
-    """The values that --set gives a parameter: JSON, or words between commas; `default` tells what one value is."""
-    value = value_of(text)
-    if isinstance(default, tuple):
-        if not isinstance(value, list):
-            raise ParameterError(f"{name} is a list: write --set '{name}={json.dumps(default)}' for one value and "
-                                 f"--set '{name}=[{json.dumps(default)}, ...]' for several, got {text!r}.")
-        return value if value and all(isinstance(one, list) for one in value) else [value]
-    if isinstance(value, list):
-        return value
-    return [value_of(one.strip()) for one in text.split(",")] if isinstance(value, str) else [value]
 
 
 def dask_client(address: str) -> Any:

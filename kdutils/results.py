@@ -108,28 +108,48 @@ class Results:
             rows.append(dict(zip(by, values, strict=True)) | vars(effect))
         return pd.DataFrame(rows, columns=[*by, "mean", "low", "high", "n"])
 
-    def save(self, path: str | Path) -> None:
-        """Write one JSON file, whole or not at all."""
-        text = json.dumps({"params": dict(self.params), "provenance": dict(self.provenance), "complete": self.complete,
-                           "columns": list(self.table),
+    def text(self) -> str:
+        """Everything as one line of JSON."""
+        return json.dumps({"params": dict(self.params), "provenance": dict(self.provenance or {}),
+                           "complete": self.complete, "columns": list(self.table),
                            "pieces": [json.loads(piece.to_json(orient="split", index=False, double_precision=6))
                                       for piece in _pieces(self.table)]})
+
+    def save(self, path: str | Path) -> None:
+        """Write one JSON file, whole or not at all."""
+        text = self.text()
         cache.write_whole(Path(path), lambda target: target.write_text(text + "\n"))
+
+    @classmethod
+    def of(cls, text: str, source: str | Path = "the text") -> "Results":
+        """What `text` wrote; ParameterError, naming the source, if it is anything else."""
+        try:
+            stored = json.loads(text)
+            pieces = [pd.read_json(StringIO(json.dumps(piece)), orient="split", dtype=False,
+                                   precise_float=True)  # 0.3 must stay 0.3: settings are found by equality
+                      for piece in stored["pieces"]]
+            table = pd.concat(pieces or [pd.DataFrame()], ignore_index=True).reindex(columns=stored["columns"])
+            params, made, complete = (stored[name] for name in ("params", "provenance", "complete"))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ParameterError(f"{source} is not a results file ({error}).") from error
+        for name, value in (("params", params), ("provenance", made)):
+            if not isinstance(value, dict):
+                raise ParameterError(f"{source} is not a results file ({name} must be a table of names and values, got "
+                                     f"{value!r}).")
+        return cls(table, params, made, complete)
 
     @classmethod
     def load(cls, path: str | Path) -> "Results":
         """Read what `save` wrote."""
         try:
-            stored = json.loads(Path(path).read_text())
-            pieces = [pd.read_json(StringIO(json.dumps(piece)), orient="split", dtype=False,
-                                   precise_float=True)  # 0.3 must stay 0.3: settings are found by equality
-                      for piece in stored["pieces"]]
-            table = pd.concat(pieces or [pd.DataFrame()], ignore_index=True).reindex(columns=stored["columns"])
+            text = Path(path).read_text()
         except FileNotFoundError:
             raise ParameterError(f"there are no results at {path}.") from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except OSError as error:
+            raise ParameterError(f"the results at {path} cannot be read ({error.strerror}).") from error
+        except UnicodeDecodeError as error:
             raise ParameterError(f"{path} is not a results file ({error}).") from error
-        return cls(table, stored["params"], stored["provenance"], stored["complete"])
+        return cls.of(text, path)
 
 
 def _pieces(table: pd.DataFrame) -> list[pd.DataFrame]:

@@ -14,6 +14,7 @@ from kdutils import cache, claims, cli, datasets
 from kdutils.course import doctor
 from kdutils.lessons import catalog
 from kdutils.results import Results
+from kdutils.sweeps.words import value_of
 
 runner = pytest.importorskip("kdutils.course.runner", reason="needs the notebook packages", exc_type=ImportError)
 
@@ -119,7 +120,7 @@ def test_an_unknown_claim_is_one_sentence():
     ("4", 4), ("0.5", 0.5), ("1e-3", 1e-3), ("[1, 2]", [1, 2]), ("true", True), ("True", True), ("None", None),
     ("cpu", "cpu"), ("'x'", "'x'"), ("1,2", "1,2")])
 def test_values_on_the_command_line(text, value):
-    assert cli.value_of(text) == value and type(cli.value_of(text)) is type(value)
+    assert value_of(text) == value and type(value_of(text)) is type(value)
 
 
 def test_run_passes_what_was_given_and_reports(monkeypatch, tmp_path):
