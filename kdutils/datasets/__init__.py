@@ -7,8 +7,19 @@ from kdutils.datasets.clicks import bayes_log_loss, clicks
 from kdutils.datasets.criteo import criteo
 from kdutils.datasets.groupings import GROUPINGS, Grouping, grouped
 from kdutils.datasets.table import Table
-from kdutils.datasets.transforms import label_noise, split, superclasses, transfer_set, without_class
+from kdutils.datasets.transforms import (
+    exponential_counts,
+    label_noise,
+    long_tail,
+    power_law_counts,
+    split,
+    superclasses,
+    transfer_set,
+    without_class,
+    wrong_share,
+)
 
 __all__ = ["CARDS", "GROUPINGS", "Card", "Dataset", "Grouping", "Split", "Table", "available", "bayes_log_loss",
-           "celeba", "clicks", "criteo", "get", "grouped", "label_noise", "load", "root", "split", "state",
-           "superclasses", "take", "transfer_set", "without_class"]
+           "celeba", "clicks", "criteo", "exponential_counts", "get", "grouped", "label_noise", "load", "long_tail",
+           "power_law_counts", "root", "split", "state", "superclasses", "take", "transfer_set", "without_class",
+           "wrong_share"]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from kdutils import rng
 from kdutils.datasets.base import Dataset, Split
-from kdutils.errors import ParameterError, between, whole
+from kdutils.errors import ParameterError, between, positive, whole
 
 
 def split(data: Dataset, seed: int, n_test: int = 597) -> Split:
@@ -74,3 +74,50 @@ def label_noise(labels: Tensor, rate: float, n_classes: int, seed: int) -> Tenso
     noisy = labels.cpu().clone()
     noisy[wrong] = (noisy[wrong] + shift) % n_classes
     return noisy.to(labels.device)
+
+
+def wrong_share(rate: float, n_classes: int) -> float:
+    """The share of wrong labels if a share `rate` is drawn anew from all classes, the true one among them.
+
+    rate (1 - 1/C): 0.6 of ten classes makes 54% wrong. `label_noise` takes the share of wrong ones.
+    """
+    return between("label noise", rate, 0, 1) * (1 - 1 / whole("n_classes", n_classes, 2))
+
+
+def power_law_counts(most: int, fewest: int, n_classes: int, gamma: float) -> tuple[int, ...]:
+    """Images per class, n_c = a / (b + c^gamma) for c = 1..C, from `most` down to `fewest`; smaller gamma, more skew.
+
+    a and b are such that the first class has `most` and the last `fewest`: the ratio is the same for every gamma, and
+    the total is not. Source: CIFAR10Imbalanced of the study's lab (NeurAI-Lab/DoGo), which has 10^gamma written in for
+    C^gamma; the two agree for ten classes.
+    """
+    whole("n_classes", n_classes, 2)
+    whole("fewest", fewest, 1)
+    whole("most", most, fewest + 1, why="more than the fewest")
+    positive("gamma", gamma)
+    b = (fewest * n_classes**gamma - most) / (most - fewest)
+    return tuple(round(most * (1 + b) / (b + c**gamma)) for c in range(1, n_classes + 1))
+
+
+def exponential_counts(most: int, fewest: int, n_classes: int) -> tuple[int, ...]:
+    """Images per class that fall by the same factor from each class to the next, from `most` to `fewest`."""
+    whole("n_classes", n_classes, 2)
+    whole("fewest", fewest, 1)
+    whole("most", most, fewest, why="at least the fewest")
+    return tuple(round(most * (fewest / most) ** (c / (n_classes - 1))) for c in range(n_classes))
+
+
+def long_tail(data: Dataset, pool: Tensor, counts: Sequence[int], first: int = 0) -> Tensor:
+    """The first counts[k] images of the pool of class (first + k) mod C: int64 indices, class by class.
+
+    first: the class with counts[0] images; another one for each seed, and no digit is rare in every run. A class with
+    too few images in the pool is refused.
+    """
+    if len(counts) != data.n_classes:
+        raise ParameterError(f"counts must name a number for each of {data.n_classes} classes, got {len(counts)}.")
+    chosen = []
+    for k, count in enumerate(counts):
+        label = (first + k) % data.n_classes
+        mine = pool[data.labels[pool] == label]
+        chosen.append(mine[:whole(f"images of class {data.classes[label]}", count, 1, len(mine), why="the pool")])
+    return torch.cat(chosen)

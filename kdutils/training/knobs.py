@@ -19,6 +19,8 @@ RANGES: dict[str, Callable[[float], float]] = {
     "epsilon": lambda value: between("epsilon", value, 0, 1),
     "beta": lambda value: at_least("beta", value, 0),
     "t_aux": partial(positive, "t_aux"),
+    "weight": lambda value: at_least("weight", value, 0),
+    "done": lambda value: between("share of the training that is done", value, 0, 1),
     "m": partial(positive, "m"),
 }
 

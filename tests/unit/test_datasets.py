@@ -13,7 +13,19 @@ from scipy import stats
 from sklearn.datasets import load_digits
 
 from kdutils import rng
-from kdutils.datasets import Dataset, label_noise, load, split, superclasses, transfer_set, without_class
+from kdutils.datasets import (
+    Dataset,
+    exponential_counts,
+    label_noise,
+    load,
+    long_tail,
+    power_law_counts,
+    split,
+    superclasses,
+    transfer_set,
+    without_class,
+    wrong_share,
+)
 
 
 @pytest.fixture(scope="module")
@@ -181,3 +193,50 @@ def test_the_streams_never_change():
     """A change here would silently redraw every split and start behind the recorded results."""
     assert [rng.derive(0, "split"), rng.derive(1, "init"), rng.derive(7, "order")] == [
         8097132310637923042, 3822240992883532327, 4256815825578742963]
+
+
+# Imbalance --------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("gamma", "counts", "total"), [
+    (0.2, (5000, 858, 557, 439, 375, 333, 304, 282, 264, 250), 8662),
+    (0.6, (5000, 1166, 720, 539, 440, 376, 331, 297, 271, 250), 9390),
+    (1.0, (5000, 1607, 957, 682, 529, 433, 366, 317, 280, 250), 10421),
+    (2.0, (5000, 3173, 1972, 1289, 892, 648, 490, 382, 306, 250), 14402),
+])
+def test_power_law_counts_are_those_of_the_study(gamma, counts, total):
+    assert power_law_counts(5000, 250, 10, gamma) == counts and sum(counts) == total
+
+
+def test_counts_fall_from_the_most_to_the_fewest_for_any_number_of_classes():
+    for classes in (2, 7, 100):
+        counts = power_law_counts(500, 25, classes, 0.5)
+        assert len(counts) == classes and (counts[0], counts[-1]) == (500, 25) and sorted(counts)[::-1] == list(counts)
+    assert exponential_counts(100, 1, 3) == (100, 10, 1)
+
+
+def test_a_long_tail_takes_the_first_images_of_each_class_and_begins_where_it_is_told(digits):
+    pool, counts = split(digits, 3).pool, power_law_counts(80, 4, 10, 0.6)
+    chosen = long_tail(digits, pool, counts, first=7)
+    assert digits.labels[chosen].bincount().tolist() == [counts[(label - 7) % 10] for label in range(10)]
+    assert torch.isin(chosen, pool).all() and len(set(chosen.tolist())) == sum(counts)
+    of_seven = pool[digits.labels[pool] == 7]
+    assert torch.equal(chosen[:80], of_seven[:80])
+
+
+def test_what_is_not_a_long_tail_is_refused(digits, refuses):
+    pool = split(digits, 0).pool
+    with refuses("images of class 0", "500"):
+        long_tail(digits, pool, (500, *[5] * 9))
+    with refuses("each of 10 classes", "got 9"):
+        long_tail(digits, pool, (5,) * 9)
+    with refuses("gamma", "0"):
+        power_law_counts(100, 5, 10, 0)
+    with refuses("most", "5"):
+        power_law_counts(5, 5, 10, 1)
+
+
+def test_a_label_drawn_anew_may_be_the_right_one():
+    assert wrong_share(0.6, 10) == pytest.approx(0.54)
+    labels = torch.zeros(50_000, dtype=torch.int64)
+    noisy = label_noise(labels, wrong_share(0.4, 10), 10, seed=1)
+    assert (noisy != 0).float().mean() == pytest.approx(0.36, abs=1e-3)
