@@ -100,10 +100,10 @@ def _groups(lab: Splits, params: BeyondCompression, report) -> Iterator[list[dic
     report(f"{params.seeds} convolutional teachers of all {lab.pool.shape[1]:,} images (from the cache if possible)")
     clean = teach(lab, lab.pool, attacked=lab.pool)
     report(f"nine methods on {params.few} images")
-    yield _race_rows(race(lab, clean, few).run(recipe), part="few-shot", images=params.few)
+    yield race_rows(race(lab, clean, few).run(recipe), part="few-shot", images=params.few)
     report(f"the same, every term as strong as the labels at the start, and nine methods on all {lab.pool.shape[1]:,}")
     yield _equal_rows(lab, clean, few, recipe, params)
-    yield _race_rows(race(lab, clean, lab.pool).run(recipe), part="full", images=lab.pool.shape[1])
+    yield race_rows(race(lab, clean, lab.pool).run(recipe), part="full", images=lab.pool.shape[1])
     report(f"nine methods on {params.noise_images} images, {params.noise:.0%} of the labels drawn anew")
     yield _noise_race(lab, params)
     report("nine methods with rare classes")
@@ -122,7 +122,7 @@ def _groups(lab: Splits, params: BeyondCompression, report) -> Iterator[list[dic
 
 # ---- races of the nine -------------------------------------------------------------------------------------------
 
-def _race_rows(run: Race, **same) -> list[dict]:
+def race_rows(run: Race, **same) -> list[dict]:
     """A row per method and seed, and one for each method that could not run."""
     lab = run.lab
     images, labels = take(lab.data.inputs, lab.test), lab.data.labels[lab.test]
@@ -139,7 +139,7 @@ def _race_rows(run: Race, **same) -> list[dict]:
 def _equal_rows(lab: Splits, clean, few: Tensor, recipe: Recipe, params) -> list[dict]:
     students = race(lab, clean, few)
     weights = students.balance()
-    rows = _race_rows(students.run(recipe), part="equal gradients", images=params.few)
+    rows = race_rows(students.run(recipe), part="equal gradients", images=params.few)
     at = {(method, seed): weight for method, own in weights.items()
           for seed, weight in zip(lab.seeds, own.tolist(), strict=True)}
     return [row | {"weight": at.get((row["method"], row["seed"]))} for row in rows]
@@ -150,7 +150,7 @@ def _noise_race(lab: Splits, params) -> list[dict]:
     images, labels = lab.transfer(params.noise_images), noisy_labels(lab, params.noise)
     told = teach(lab, images, labels=labels, attacked=images)
     students = race(lab, told, images, labels=labels).run(Recipe(params.steps, 32))
-    rows = _race_rows(students, part="noise race", images=params.noise_images, noise=params.noise)
+    rows = race_rows(students, part="noise race", images=params.noise_images, noise=params.noise)
     right = {"accuracy": lab.accuracy(told.outputs["logits"])}
     return rows + rows_of(lab, right, part="noise race", method="teacher", noise=params.noise)
 
@@ -175,7 +175,7 @@ def _gap_rows(lab: Splits, few: Tensor, recipe: Recipe, params) -> list[dict]:
         told = teach(lab, lab.pool, ConvNet(channels=size))
         words = "-".join(map(str, size))
         students = race(lab, told, few, ((HARD, *methods) if size == SIZES[0] else methods), small)
-        rows += _race_rows(students.run(recipe), part="gap", images=params.few, teacher_size=words)
+        rows += race_rows(students.run(recipe), part="gap", images=params.few, teacher_size=words)
         rows += rows_of(lab, {"accuracy": lab.accuracy(told.outputs["logits"])}, part="gap", method="teacher",
                         teacher_size=words)
     return rows
