@@ -22,7 +22,8 @@ from kdutils.networks import MLP, ConvNet
 from kdutils.results import Results
 from kdutils.training import Recipe
 
-STUDENT = MLP(64, (64,), 10)            # of the noise and the imbalance curves: quick, and able to learn noise by heart
+NOISY = MLP(64, (128,), 10)             # of the noise curves: wide enough to learn wrong labels by heart
+STUDENT = MLP(64, (64,), 10)            # of the imbalance curves
 TEACHER = MLP(64, (128,), 10)           # of the imbalance curves
 SIZES = ((4, 8), (8, 16), (16, 32))     # channels of the teachers of different capacity; students have the first
 RARE = 3                                # classes that count as rare
@@ -32,12 +33,13 @@ RARE = 3                                # classes that count as rare
 class BeyondCompression:
     seeds: int = 10                     # runs per setting, each with its own split
     few: int = 100                      # images of the few-shot race
-    steps: int = 200                    # of a student in a race; batches of 32
+    steps: int = 150                    # of a student in a race; batches of 32
     noise_images: int = 400             # of the race with wrong labels
+    curve_images: int = 500             # of the noise curves
     noise: float = 0.4                  # its share of labels drawn anew from all ten classes
-    noises: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8)    # of the noise curves, on all images
+    noises: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8)    # of the noise curves
     memorising: int = 600               # steps after which a network of the noise curves knows its labels by heart
-    stopped: int = 100                  # steps of the teacher that is stopped early, and of the control
+    stopped: int = 60                   # steps of the teacher that is stopped early, and of the control
     gammas: tuple[float, ...] = (0.2, 0.6, 1.0, 2.0)         # of the power-law profiles; the smaller the more skewed
     most: int = 100                     # images of the most frequent class
     fewest: int = 5                     # images of the rarest class
@@ -47,7 +49,7 @@ class BeyondCompression:
     device: str = "cpu"
 
     def __post_init__(self):
-        for name in ("seeds", "few", "steps", "noise_images", "memorising", "stopped", "curve_steps"):
+        for name in ("seeds", "few", "steps", "memorising", "stopped", "curve_steps"):
             whole(name.replace("_", " "), getattr(self, name), 1)
         whole("fewest", self.fewest, 1, self.most - 1, why="less than the most")
         positive("temperature", self.temperature)
@@ -69,7 +71,7 @@ SMOKE = BeyondCompression(seeds=2, steps=25, memorising=60, stopped=20, curve_st
 def prepare(params: BeyondCompression) -> Splits:
     """The data; refuses what cannot be run before anything is trained."""
     lab = Splits.open("digits", params.seeds, params.seed, params.device)
-    for n in (params.few, params.noise_images):
+    for n in (params.few, params.noise_images, params.curve_images):
         whole("transfer images", n, 20, lab.pool.shape[1], why="the pool of digits")
     for _, counts in profiles(params):
         tails(lab, counts)
@@ -89,7 +91,8 @@ def run(params: BeyondCompression, report: Callable[[str], None] = lambda line: 
     What was measured: accuracy; in races also ece (percent), nll (nats), shifted (accuracy on digits moved by a pixel),
     noisy (with noise of a fifth of the ink's range); for imbalance balanced (mean recall of all classes), frequent and
     rare (mean recall of the three classes with most and fewest images); left (mimicry: the measure, 1 = as far from the
-    teacher as a network that learnt the labels); weight (equal gradients). A method that cannot run has `why` instead.
+    teacher as a network that learnt the labels); weight (equal gradients); heart (noise: of the training images with a
+    wrong label, the percentage that is given just that label). A method that cannot run has `why` instead.
     """
     start = time.perf_counter()
     return collect(_groups(prepare(params), params, report), params, start, report)
@@ -191,30 +194,39 @@ def noisy_labels(lab: Splits, rate: float) -> Tensor:
 
 
 def _noise_rows(lab: Splits, rate: float, params) -> list[dict]:
-    labels = noisy_labels(lab, rate)
-    long, short = Recipe(params.memorising), Recipe(params.stopped)
-    told = torch.stack([_twins(lab, labels, recipe) for recipe in (long, short)])
-    t = params.temperature
-    arms = [PLAIN, distilled(t, 0), distilled(t, 1), Setting("", t, 0.5, 1)]
-    students = cohort(lab, told, lab.pool, arms, STUDENT, labels)
-    control = cohort(lab, told, lab.pool, [PLAIN], STUDENT, labels)
+    labels, images = noisy_labels(lab, rate), lab.transfer(params.curve_images)
+    long, short, t = Recipe(params.memorising), Recipe(params.stopped), params.temperature
+    told = torch.stack([twins(lab, images, labels, recipe) for recipe in (long, short)])
+    students = cohort(lab, told, images, [PLAIN, distilled(t, 0), distilled(t, 1), Setting("", t, 0.5, 1)], NOISY,
+                      labels)
+    control = cohort(lab, told, images, [PLAIN], NOISY, labels)
     for group, recipe in ((students, long), (control, short)):
         for _ in group.train(recipe):
             pass
-    names = ("hard labels", "KD memorising", "KD stopped", "KD stopped + labels", "stopped labels")
-    right = torch.cat([students.accuracy(), control.accuracy()])
-    right = dict(zip(names, right, strict=True)) | {
-        f"{name} teacher": lab.accuracy(own) for name, own in zip(("memorising", "stopped"), told, strict=True)}
-    return [row for name, own in right.items()
-            for row in rows_of(lab, {"accuracy": own}, part="noise", method=name, noise=rate,
-                               images=lab.pool.shape[1])]
+    own = torch.cat([group.population.predict(lab.data.inputs) for group in (students, control)])
+    names = ("hard labels", "KD memorising", "KD stopped", "KD stopped + labels", "stopped labels",
+             "memorising teacher", "stopped teacher")
+    rows = []
+    for name, logits in zip(names, [*own.unflatten(0, (-1, len(lab.seeds))), *told], strict=True):
+        values = {"accuracy": lab.accuracy(logits)}
+        if rate:
+            values["heart"] = by_heart(lab, logits, images, labels)
+        rows += rows_of(lab, values, part="noise", method=name, noise=rate, images=images.shape[1])
+    return rows
 
 
-def _twins(lab: Splits, labels: Tensor, recipe: Recipe) -> Tensor:
+def by_heart(lab: Splits, logits: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+    """Of the training images (S, n) whose label is wrong, the percentage that is given just that label: (S,)."""
+    said, shown = (values.gather(1, images) for values in (logits.argmax(-1), labels))
+    wrong = shown != lab.data.labels[images]
+    return 100 * ((said == shown) & wrong).sum(1) / wrong.sum(1).clamp_min(1)
+
+
+def twins(lab: Splits, images: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:
     """Logits (S, N, C) of teachers of the students' size, from other starts, on the same wrong labels."""
     others = Splits(lab.data, tuple(rng.derive(seed, "teacher") for seed in lab.seeds), lab.pool, lab.test)
-    students = cohort(others, torch.zeros(len(lab.seeds), len(lab.data), lab.data.n_classes), lab.pool, [PLAIN],
-                      STUDENT, labels)
+    nothing = torch.zeros(len(lab.seeds), len(lab.data), lab.data.n_classes, device=images.device)
+    students = cohort(others, nothing, images, [PLAIN], NOISY, labels)
     for _ in students.train(recipe):
         pass
     return students.population.predict(lab.data.inputs)

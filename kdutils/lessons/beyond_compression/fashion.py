@@ -115,7 +115,7 @@ def _one_race(lab: Splits, taught, images, labels, teaching: Recipe, recipe: Rec
     return [found.get((row["method"], row["seed"]), {}) | row for row in rows] + right
 
 
-# What others measured on CIFAR-100, top-1 accuracy in percent: the source, its networks, the student alone, each method.
+# What others measured on CIFAR-100, top-1 accuracy (%): the source, its networks, the student alone, each method.
 RANKINGS = (
     ("RepDistiller README", "WRN-40-2 to WRN-16-2", 73.26,
      {"KD": 74.92, "FitNets": 73.58, "AT": 74.08, "SP": 73.83, "RKD": 73.35, "FSP": 72.91}),
