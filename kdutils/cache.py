@@ -12,8 +12,8 @@ import json
 import os
 import warnings
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache as memoise
@@ -21,9 +21,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import torch
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+
+from kdutils.locks import alone, at, give_back
 
 Tensors = dict[str, torch.Tensor]
 
@@ -125,17 +127,17 @@ def clear() -> tuple[int, int]:
     for entry in whole:
         entry.path.unlink(missing_ok=True)
     for entry in unfinished():
-        lock = _lock(_whole(entry.path))
         with suppress(Timeout):
+            lock = at(_lock(_whole(entry.path)))
             lock.acquire(blocking=False)
             entry.path.unlink(missing_ok=True)
-            _drop(lock)
+            give_back(lock)
             halves += 1
     for left in _files(".*-*.lock"):
-        lock = FileLock(left)
         with suppress(Timeout, OSError):
+            lock = at(left)
             lock.acquire(blocking=False)
-            _drop(lock)
+            give_back(lock)
     return len(whole), halves
 
 
@@ -208,33 +210,14 @@ def _write(path: Path, kind: str, recipe: Mapping, tensors: Tensors) -> None:
                       stacklevel=3)
 
 
-@contextmanager
-def _alone(path: Path | None) -> Iterator[None]:
-    """One process at a time in this block for each entry. Where no lock can be had, all of them at once."""
-    if path is None:
-        yield
-        return
-    lock = _lock(path)
-    with suppress(Timeout, OSError, NotImplementedError):  # a folder that is closed to us, a file system without locks
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=PATIENCE)
-    try:
-        yield
-    finally:
-        if lock.is_locked:
-            _drop(lock)
+def _alone(path: Path | None) -> AbstractContextManager:
+    """One process at a time makes an entry."""
+    return alone(_lock(path), PATIENCE) if path else nullcontext()
 
 
-def _drop(lock: FileLock) -> None:
-    """Give a lock back without its file: who waits sees that it is unlinked, and takes the next one."""
-    with suppress(OSError):
-        os.unlink(lock.lock_file)
-    lock.release()
-
-
-def _lock(path: Path) -> FileLock:
-    """The lock of an entry; everybody who shares the cache may take it."""
-    return FileLock(path.with_name(f".{path.stem}.lock"), mode=0o666)
+def _lock(path: Path) -> Path:
+    """The lock file of an entry."""
+    return path.with_name(f".{path.stem}.lock")
 
 
 def _whole(half: Path) -> Path:

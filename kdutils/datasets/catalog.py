@@ -1,6 +1,7 @@
 """Which data sets there are, where they lie, and how they are loaded or fetched."""
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import torch
 from sklearn.datasets import load_digits
+from tqdm import tqdm
 
 from kdutils.datasets import adult, cifar, idx, svhn
 from kdutils.datasets.base import Dataset
@@ -18,6 +20,9 @@ from kdutils.datasets.fetch import Download, fetch, unpack
 from kdutils.datasets.files import File, Layout, complaint
 from kdutils.datasets.table import Table
 from kdutils.errors import ParameterError, one_of
+from kdutils.locks import alone
+
+LONGEST = 6 * 3600.0  # seconds to wait for another process that fetches the same
 
 
 @dataclass(frozen=True)
@@ -165,6 +170,15 @@ def get(name: str) -> Path:
     for file in layout.present(folder):
         if wrong := complaint(file, folder, known):
             raise ParameterError(f"{wrong}; delete it and run the command again.")
+    with alone(folder / f".{name}.lock", LONGEST, lambda: tqdm.write(f"Another process is fetching {name}; this one "
+                                                                     "waits for it.", file=sys.stderr)):
+        if not layout.fits(folder):
+            _fetch_all(card, layout, folder, known)
+    return folder
+
+
+def _fetch_all(card: Card, layout: Layout, folder: Path, known: list[tuple[str, File]]) -> None:
+    """Every file of a layout, from the network into the folder."""
     try:
         for download in card.downloads:
             already = (folder / download.file.path).exists()
@@ -174,8 +188,7 @@ def get(name: str) -> Path:
                 if not already:
                     archive.unlink()
     except OSError as error:
-        raise ParameterError(f"The data set {name} cannot be written into {folder} ({error.strerror}).") from error
-    return folder
+        raise ParameterError(f"The data set {card.name} cannot be written into {folder} ({error.strerror}).") from error
 
 
 def _known() -> list[tuple[str, File]]:

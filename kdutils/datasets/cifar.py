@@ -86,6 +86,8 @@ def read_python(cifar: Cifar, paths: Sequence[Path]) -> Dataset:
         if not isinstance(batch, dict) or b"data" not in batch or cifar.key not in batch:
             raise ParameterError(f"{path} is not a batch of {cifar.name}: it has no {cifar.key.decode()}.")
         data, names = np.asarray(batch[b"data"]), np.asarray(batch[cifar.key])
+        if names.ndim != 1 or names.dtype.kind not in "iu":
+            raise ParameterError(f"{path} is not a batch of {cifar.name}: its labels are not a list of whole numbers.")
         if data.dtype != np.uint8 or data.shape != (len(names), PIXELS):
             raise ParameterError(f"{path} holds {data.dtype} {data.shape} for {len(names)} labels instead of uint8 "
                                  f"({len(names)}, {PIXELS}).")

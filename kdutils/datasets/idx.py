@@ -5,7 +5,9 @@ the values. The folders are those torchvision uses, so that either finds what th
 """
 
 import gzip
+import math
 import struct
+import zlib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -28,13 +30,13 @@ def read_idx(path: Path, dimensions: int) -> Tensor:
     try:
         content = (gzip.open if path.suffix == ".gz" else open)(path, "rb").read()
         magic, *shape = struct.unpack_from(f">{1 + dimensions}I", content)
-    except (EOFError, gzip.BadGzipFile, struct.error) as error:
-        raise ParameterError(f"{path} is cut short or not an idx file.") from error
+    except (EOFError, gzip.BadGzipFile, zlib.error, struct.error) as error:
+        raise ParameterError(f"{path} is damaged, cut short or not an idx file.") from error
     if magic != 0x0800 + dimensions:
         raise ParameterError(f"{path} is not an idx file of bytes in {dimensions} dimensions.")
     values = np.frombuffer(content, np.uint8, offset=4 * (1 + dimensions))
-    if len(values) != np.prod(shape):
-        raise ParameterError(f"{path} is cut short: {len(values):,} values instead of {int(np.prod(shape)):,}.")
+    if len(values) != math.prod(shape):  # of Python's whole numbers: NumPy's overflow
+        raise ParameterError(f"{path} is cut short or damaged: {len(values):,} values instead of {math.prod(shape):,}.")
     return torch.from_numpy(values.reshape(shape).copy())
 
 

@@ -1,0 +1,176 @@
+"""Downloads over a network that lies, stalls, drips and breaks: nothing whole is lost, nothing broken is used."""
+
+import hashlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from kdutils.datasets import fetch as fetching
+from kdutils.datasets.fetch import Download, fetch
+from kdutils.datasets.files import File
+from kdutils.errors import ParameterError
+from kdutils.locks import alone
+
+CONTENT = bytes(range(256)) * 40
+FILE = File("set.bin", len(CONTENT), hashlib.md5(CONTENT).hexdigest())
+PAGE = b"<html>Room number and name, please</html>"
+
+
+def honest(request, start):
+    status = 206 if start else 200
+    request.says(status, ("Content-Length", str(len(CONTENT) - start)),
+                 *[("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")] * (status == 206))
+    request.puts(CONTENT[start:])
+
+
+def page(request, start):
+    request.says(200, ("Content-Length", str(len(PAGE))), ("Content-Type", "text/html"))
+    request.puts(PAGE)
+
+
+def endless(request, start):
+    request.says(200)
+    while True:
+        request.puts(b"x" * 4096)
+
+
+def far_too_long(request, start):
+    request.says(200, ("Content-Length", str(300_000_000)))
+    endless_part = b"x" * 4096
+    while True:
+        request.puts(endless_part)
+
+
+def breaks(request, start):
+    request.says(206 if start else 200, ("Content-Length", str(len(CONTENT) - start)))
+    request.puts(CONTENT[start:start + 1000])
+
+
+def at_another_place(request, start):
+    request.says(206, ("Content-Length", str(len(CONTENT))), ("Content-Range", f"bytes 0-{len(CONTENT) - 1}/*"))
+    request.puts(CONTENT)
+
+
+def no_number(request, start):
+    request.says(200, ("Content-Length", "abc"))
+    request.puts(CONTENT)
+
+
+@pytest.fixture
+def get(liar, tmp_path):
+    """get(answer, ...): fetch the file from addresses that answer so."""
+    def run(*answers):
+        names = [answer.__name__ for answer in answers]
+        liar.answers |= dict(zip(names, answers, strict=True))
+        return fetch(Download(FILE, tuple(liar.url + name for name in names)), tmp_path)
+    return run
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def right(path, folder):
+    assert path.read_bytes() == CONTENT and names(folder) == [FILE.path]
+
+
+def test_more_than_the_catalogue_says_is_not_asked_for(get, liar, tmp_path, refuses):
+    """Catches 3 MB that run to 300 MB."""
+    with refuses("300,000,000 bytes instead of 10,240"):
+        get(far_too_long)
+    assert names(tmp_path) == []
+    with refuses("too long", "10,241 bytes instead of 10,240", "deleted"):
+        get(endless)
+    assert names(tmp_path) == []
+
+
+def test_the_next_address_is_asked_when_one_has_something_else(get, tmp_path):
+    right(get(page, far_too_long, honest), tmp_path)
+
+
+def test_a_part_survives_a_page_that_answers_in_its_place(get, liar, tmp_path, refuses):
+    with refuses("could not be fetched", "1,000 of 10,240"):
+        get(breaks)
+    with refuses("web page"):
+        get(page)
+    assert names(tmp_path) == ["set.bin.part"]
+    right(get(honest), tmp_path)
+    assert liar.asked[-1] == ("honest", 1000), "it was continued"
+
+
+def test_a_server_that_goes_on_at_another_place_is_passed_over(get, tmp_path, refuses):
+    with refuses("1,000 of"):
+        get(breaks)
+    with refuses("goes on at bytes 0-", "instead of byte 1,000"):
+        get(at_another_place)
+    right(get(at_another_place, honest), tmp_path)
+
+
+def test_a_length_that_is_no_number_is_no_length(get, tmp_path):
+    right(get(no_number), tmp_path)
+
+
+@pytest.mark.parametrize("pause", [0.02, 60.0], ids=["drips", "stalls"])
+def test_a_connection_that_stalls_or_drips_ends(get, tmp_path, monkeypatch, refuses, pause):
+    monkeypatch.setattr(fetching, "PATIENCE", 0.3)
+    ended = threading.Event()
+
+    def slow(request, start):
+        request.says(200, ("Content-Length", str(len(CONTENT))))
+        for byte in CONTENT:
+            request.puts(bytes([byte]))
+            if ended.wait(pause):
+                break
+
+    try:
+        with refuses("could not be fetched", "continues"):
+            get(slow)
+    finally:
+        ended.set()
+    assert (tmp_path / "set.bin.part").stat().st_size > 0
+    right(get(honest), tmp_path)
+
+
+def test_a_full_disk_is_no_fault_of_the_network(get, liar, tiny_disk):
+    big = File("big.bin", 1_000_000)
+
+    def much(request, start):
+        request.says(200, ("Content-Length", "1000000"))
+        request.puts(b"x" * 1_000_000)
+
+    liar.answers["much"] = much
+    with pytest.raises(OSError, match="No space left"):
+        fetch(Download(big, (liar.url + "much",)), tiny_disk)
+
+
+def test_two_at_once_fetch_a_file_once_and_the_second_says_that_it_waits(liar, tmp_path):
+    download, waits, begun = Download(FILE, (liar.url + "slowly",)), [], threading.Event()
+
+    def slowly(request, start):
+        begun.set()
+        assert waited.wait(60)
+        honest(request, start)
+
+    waited = threading.Event()
+    liar.answers["slowly"] = slowly
+
+    def one():
+        with alone(tmp_path / ".lock", 60, lambda: (waits.append(1), waited.set())):
+            return fetch(download, tmp_path)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(one)
+        assert begun.wait(60)
+        second = pool.submit(one)
+        assert first.result() == second.result() == tmp_path / FILE.path
+    assert waits == [1] and len(liar.asked) == 1 and names(tmp_path) == [FILE.path]
+
+
+def test_a_disagreeing_server_never_gets_a_wrong_file_its_name(get, liar, tmp_path):
+    """Any order of faults, and a right file at the end."""
+    for answers in [(breaks,), (page,), (breaks,), (at_another_place,), (endless, page), (breaks, breaks)]:
+        with pytest.raises(ParameterError):
+            get(*answers)
+        assert FILE.path not in names(tmp_path)
+    right(get(honest), tmp_path)
