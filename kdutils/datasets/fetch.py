@@ -23,7 +23,8 @@ from kdutils.errors import ParameterError
 CHUNK = 1 << 18  # bytes
 PATIENCE = 60.0  # seconds in which something must come
 SLOWEST = 500  # bytes per second, over that time
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)  # the fault of the disk and not of the network
+# The fault of the disk and not of the network.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 
 @dataclass(frozen=True)
