@@ -35,18 +35,17 @@ def spread(logits: Tensor) -> Tensor:
 def direction(logits: Tensor) -> Tensor:
     """Each answer centred and divided by its spread: (..., B, C) -> the same, mean 0 and spread 1.
 
-    Scaling or shifting an answer changes nothing, at any size: there is no eps, since the largest entry is divided out
-    first. An answer whose entries are all alike has no direction: it becomes 0, the uniform answer, and no gradient
-    flows. Half precision is computed in float32 and stays there: the authors' eps of 1e-7 is 0 in float16.
+    Scaling or shifting an answer changes nothing: there is no eps. An answer whose entries are all alike, up to
+    rounding, has no direction: it becomes 0, the uniform answer, and no gradient flows. Half precision is computed in
+    float32 and stays there: the authors' eps of 1e-7 is 0 in float16. In float32 entries may be from 1e-15 to 1e15.
     """
     logits = _full_precision(logits)
-    centred = logits - logits.mean(-1, keepdim=True)
-    largest = centred.detach().abs().amax(-1, keepdim=True)
-    # Entries that differ by rounding alone are alike.
-    alike = largest <= 4 * torch.finfo(logits.dtype).eps * logits.detach().abs().amax(-1, keepdim=True)
-    scaled = torch.where(alike, 0.0, centred / torch.where(alike, 1.0, largest))
-    variance = scaled.square().mean(-1, keepdim=True)
-    return scaled * torch.where(alike, 1.0, variance).rsqrt()
+    mean = logits.mean(-1, keepdim=True)
+    centred = logits - mean
+    variance = centred.square().mean(-1, keepdim=True)  # torch.var_mean is 3 times slower across a strided axis
+    rounding = 4 * torch.finfo(logits.dtype).eps
+    alike = variance <= rounding**2 * mean.square()
+    return centred * torch.where(alike, 0.0, torch.where(alike, 1.0, variance).rsqrt())
 
 
 def on_sphere(logits: Tensor, m: float | Tensor) -> Tensor:
