@@ -114,14 +114,14 @@ def _k4(suffix: str, experiment: str, why: str, fixed_ratio: bool) -> Claim:
     if fixed_ratio:
         parts += (Part("best less worst T: of SKD with m/T fixed",
                        lambda results: interval(_range(results, "SKD, m/T fixed")), high=0.5),)
-    return Claim(f"K4{suffix}", _GUO, "Spherical distillation cares less about the temperature, with the scale m fixed.",
+    return Claim(f"K4{suffix}", _GUO, "Spherical distillation cares less about the temperature, if m is fixed.",
                  experiment, parts,
-                 paper="The authors' README calls it very robust; the figure and its temperatures are not available to us.",
+                 paper="The authors' README calls it very robust; its figure and temperatures are not available to us.",
                  why=why)
 
 
 def _k7(suffix: str, experiment: str, why: str) -> Claim:
-    return Claim(f"K7{suffix}", _OURS, "The gap is the recipe's as much as the size's: with SGD teachers it is smaller.",
+    return Claim(f"K7{suffix}", _OURS, "The gap is the recipe's as much as the size's: with SGD it is smaller.",
                  experiment, (
         *(Part(f"gap of KD at T = {t:g}: with SGD teachers less with Adam teachers", _smaller_with_sgd(t), low=0)
           for t in (1.0, 4.0)),
@@ -133,7 +133,7 @@ def _k7(suffix: str, experiment: str, why: str) -> Claim:
               "smaller spread.", why=why)
 
 
-_SMALL = "Ten easy classes, networks of one hidden layer, 100 images without labels, 300 steps; there, large image sets."
+_SMALL = "Ten easy classes, one hidden layer, 100 images without labels, 300 steps; there, large image sets."
 
 CLAIMS = (
     _k1("", _DIGITS, _SMALL),
@@ -154,7 +154,7 @@ CLAIMS = (
           paper="Not a claim of the paper, which normalises both networks.",
           why="On CIFAR-100 a search over one temperature per teacher is reported not to remove the gap (Asymmetric "
               "Temperature Scaling, 2022, as read by others): one scalar is a result on digits, not a law."),
-    Claim("K6", _OURS, "Behind a small teacher nothing is gained, and with the teacher's own scale at T = 1 much is lost.",
+    Claim("K6", _OURS, "Behind a small teacher nothing is gained; with the teacher's own scale and T = 1 it loses.",
           _DIGITS, (
               *(Part(f"behind the smallest teacher, T = {t:g}: SKD against KD",
                      _against({"method": "SKD"}, {"method": "KD"}, 0, temperature=t), low=-1, high=1)

@@ -92,7 +92,7 @@ class SphericalDistillation:
     noisy_widths: tuple[int, ...] = (32, 512)           # of its teachers
     teacher_steps: int = TEACHER_RECIPE.steps
     student_steps: int = 300
-    patience: int = 4                                   # how many times as many steps the students of part "longer" have
+    patience: int = 4                                   # steps of the students of part "longer", in student_steps
     seed: int = 0                                       # the first of the seeds
     device: str = "cpu"
 
