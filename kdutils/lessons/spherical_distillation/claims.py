@@ -61,7 +61,7 @@ def _behind_the_norm(temperature: float) -> Measured:
 def _range(results: Results, method: str) -> pd.Series:
     """Best less worst accuracy over the dial of temperature, seed by seed."""
     runs = [results.per_seed("accuracy", part="dial", method=method, temperature=float(t))
-            for t in results.params["dial"]]
+            for t in results.params.get("dial", results.params.get("temperatures", ()))]
     return pd.DataFrame(runs).max() - pd.DataFrame(runs).min()
 
 

@@ -12,23 +12,21 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from kdutils import metrics
 from kdutils import seeds as rng
-from kdutils.cohorts import STUDENT, Cohort, Lab, Setting, cohort, tabled, teachers
+from kdutils.cohorts import STUDENT, Lab, tabled, teachers
 from kdutils.datasets import Dataset, load, superclasses
 from kdutils.lessons.spherical_distillation.parameters import (
     DEFAULT,
-    FORMS,
     OPTIMISERS,
     SMOKE,
     Arm,
     SphericalDistillation,
     teacher_recipe,
 )
+from kdutils.lessons.spherical_distillation.students import student_rows, teacher_rows
 from kdutils.networks import MLP
-from kdutils.objectives import mean_spread, on_sphere, softmax
 from kdutils.results import Results
-from kdutils.training import Recipe, steps
+from kdutils.training import Recipe
 
 __all__ = ["DEFAULT", "SMOKE", "SphericalDistillation", "run"]
 
@@ -71,32 +69,6 @@ def teachers_by_width(lab: Lab, widths: Sequence[int], optimiser: str = "Adam", 
                         for width in widths])
 
 
-def students_of(lab: Lab, logits: Tensor, transfer: Tensor, form: str, arms: Sequence[Arm]) -> Cohort:
-    """Students of one form, an arm per setting, ready to be trained by `train`; logits: (W, S, N, C) of teachers."""
-    chosen = torch.stack([logits[arm.teacher] for arm in arms])  # (A, S, N, C)
-    own = mean_spread(torch.stack([chosen[:, s, pool] for s, pool in enumerate(lab.pool)], 1))  # (A, S)
-    m = torch.stack([own[a] if arm.m is None else torch.full_like(own[a], arm.m) for a, arm in enumerate(arms)])
-    if form == "one scalar":
-        chosen = chosen * (m / own)[..., None, None]
-    settings = [Setting(form, float(arm.temperature), arm.alpha, a) for a, arm in enumerate(arms)]
-    students = cohort(lab, chosen, transfer, settings, MLP(STUDENT.inputs, STUDENT.hidden, lab.data.n_classes))
-    students.knobs.set(m=m.flatten())
-    return students
-
-
-def train(students: Cohort, form: str, recipe: Recipe, every: int | None = None) -> Iterator:
-    """The training loop over students of a form."""
-    return steps(students.population, students.task, FORMS[form].objective, students.knobs, recipe,
-                 every or recipe.steps)
-
-
-def measures(logits: Tensor, labels: Tensor, m: Tensor | None = None) -> dict[str, Tensor]:
-    """What is measured of answers (M, Q, C) to test images (M, Q): {name: (M,)}. m: (M,) where they are read at it."""
-    answers = logits if m is None else on_sphere(logits, m)
-    return {"accuracy": 100 * metrics.accuracy(logits, labels), "spread": mean_spread(logits),
-            "confidence": 100 * softmax(answers).amax(-1).mean(-1), "ece": 100 * metrics.ece(answers, labels)}
-
-
 # ---- the parts ---------------------------------------------------------------------------------------------------
 
 def _groups(lab: Lab, params: SphericalDistillation, report) -> Iterator[list[dict]]:
@@ -129,7 +101,7 @@ def _gap_rows(lab: Lab, logits: Tensor, optimiser: str, params: SphericalDistill
     arms = [Arm(form, temperature, params.m, teacher=teacher) for form in forms for temperature in temperatures
             for teacher in range(len(params.widths))]
     same = {"part": "gap", "optimiser": optimiser}
-    return _teacher_rows(lab, logits, params.widths, **same) + _student_rows(lab, logits, arms, params, params.widths,
+    return teacher_rows(lab, logits, params.widths, **same) + _student_rows(lab, logits, arms, params, params.widths,
                                                                             **same)
 
 
@@ -177,7 +149,7 @@ def _two_class_rows(lab: Lab, params: SphericalDistillation) -> list[dict]:
     logits = teachers_by_width(two, widths, "Adam", params.teacher_steps)
     arms = [Arm("KD"), Arm("teacher per image"), Arm("SKD", m=params.m), Arm("hard labels", 1.0, alpha=0.0)]
     same = {"part": "two classes", "optimiser": "Adam"}
-    return _teacher_rows(two, logits, widths, **same) + _student_rows(two, logits, arms, params, widths, **same)
+    return teacher_rows(two, logits, widths, **same) + _student_rows(two, logits, arms, params, widths, **same)
 
 
 def _confidence_rows(params: SphericalDistillation) -> list[dict]:
@@ -187,47 +159,13 @@ def _confidence_rows(params: SphericalDistillation) -> list[dict]:
     arms = [Arm(form, t, params.m, teacher=teacher) for form in ("KD", "SKD") for t in params.temperatures[:2]
             for teacher in range(len(params.noisy_widths))]
     same = {"part": "confidence", "optimiser": "Adam"}
-    return _teacher_rows(lab, logits, params.noisy_widths, **same) + _student_rows(
+    return teacher_rows(lab, logits, params.noisy_widths, **same) + _student_rows(
         lab, logits, arms, params, params.noisy_widths, **same)
-
-
-# ---- rows --------------------------------------------------------------------------------------------------------
-
-def _teacher_rows(lab: Lab, logits: Tensor, widths: Sequence[int], **same) -> list[dict]:
-    rows = []
-    for width, z in zip(widths, logits, strict=True):
-        picked = z.gather(1, lab.test[..., None].expand(-1, -1, z.shape[-1]))
-        rows += _rows(lab, measures(picked, lab.data.labels[lab.test]), method="teacher", width=width,
-                      transfer=lab.pool.shape[1], **same)
-    return rows
 
 
 def _student_rows(lab: Lab, logits: Tensor, arms: Sequence[Arm], params: SphericalDistillation,
                   widths: Sequence[int], **same) -> list[dict]:
-    """Students of all arms, one population per form: their rows. `same` may rename the method."""
-    rows, transfer = [], lab.transfer(params.transfer)
-    for form in dict.fromkeys(arm.form for arm in arms):
-        mine = [arm for arm in arms if arm.form == form]
-        students = students_of(lab, logits, transfer, form, mine)
-        for _ in train(students, form, Recipe(steps=params.student_steps)):
-            pass
-        scale = torch.tensor(students.knobs["m"], device=transfer.device)
-        values = measures(*students.test_logits(), scale if FORMS[form].read == "m" else None)
-        if FORMS[form].read is None:
-            values = {name: values[name] for name in ("accuracy", "spread")}
-        for a, arm in enumerate(mine):
-            part = slice(a * len(lab.seeds), (a + 1) * len(lab.seeds))
-            hears = arm.alpha > 0
-            rows += _rows(lab, {name: value[part] for name, value in values.items()}, **{
-                "method": form, "width": widths[arm.teacher] if hears else None,
-                "temperature": float(arm.temperature) if hears else None,
-                "m": arm.m if FORMS[form].needs_m else None, "alpha": arm.alpha,
-                "transfer": transfer.shape[1]} | same)
-    return rows
-
-
-def _rows(lab: Lab, values: dict[str, Tensor], **same) -> list[dict]:
-    """A row per seed."""
-    listed = {name: value.tolist() for name, value in values.items()}
-    return [same | {"seed": seed} | {name: column[i] for name, column in listed.items()}
-            for i, seed in enumerate(lab.seeds)]
+    """Students with the images and the steps of these parameters."""
+    spec = MLP(STUDENT.inputs, STUDENT.hidden, lab.data.n_classes)
+    return student_rows(lab, logits, lab.transfer(params.transfer), arms, Recipe(steps=params.student_steps), widths,
+                        spec, **same)
