@@ -12,8 +12,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from kdutils import seeds as rng
-from kdutils.cohorts import STUDENT, Lab, tabled, teachers
+from kdutils import rng
+from kdutils.cohorts import STUDENT, Splits, collect, teachers
 from kdutils.datasets import Dataset, load, superclasses
 from kdutils.lessons.spherical_distillation.parameters import (
     DEFAULT,
@@ -51,8 +51,8 @@ def run(params: SphericalDistillation, report: Callable[[str], None] = lambda li
     its raw logits.
     """
     start = time.perf_counter()
-    lab = Lab.open("digits", params.seeds, params.seed, params.device)
-    return tabled(_groups(lab, params, report), params, start, report)
+    lab = Splits.open("digits", params.seeds, params.seed, params.device)
+    return collect(_groups(lab, params, report), params, start, report)
 
 
 def noisy(data: Dataset, sigma: float) -> Dataset:
@@ -62,7 +62,7 @@ def noisy(data: Dataset, sigma: float) -> Dataset:
     return replace(data, name=f"{data.name}, noisy", images=(255 * pixels).round().to(torch.uint8), full_scale=255)
 
 
-def teachers_by_width(lab: Lab, widths: Sequence[int], optimiser: str = "Adam", steps: int = 600) -> Tensor:
+def teachers_by_width(lab: Splits, widths: Sequence[int], optimiser: str = "Adam", steps: int = 600) -> Tensor:
     """Logits (W, S, N, C) of one teacher per width and seed for every image, trained on the pool; cached."""
     inputs, classes = lab.data.inputs[0].numel(), lab.data.n_classes
     return torch.stack([teachers(lab, lab.pool, MLP(inputs, (width,), classes), teacher_recipe(optimiser, steps))
@@ -71,7 +71,7 @@ def teachers_by_width(lab: Lab, widths: Sequence[int], optimiser: str = "Adam", 
 
 # ---- the parts ---------------------------------------------------------------------------------------------------
 
-def _groups(lab: Lab, params: SphericalDistillation, report) -> Iterator[list[dict]]:
+def _groups(lab: Splits, params: SphericalDistillation, report) -> Iterator[list[dict]]:
     widths = ", ".join(f"{width:,}" for width in params.widths)
     by_optimiser = {}
     for optimiser in OPTIMISERS:
@@ -94,7 +94,7 @@ def _groups(lab: Lab, params: SphericalDistillation, report) -> Iterator[list[di
     yield _confidence_rows(params)
 
 
-def _gap_rows(lab: Lab, logits: Tensor, optimiser: str, params: SphericalDistillation) -> list[dict]:
+def _gap_rows(lab: Splits, logits: Tensor, optimiser: str, params: SphericalDistillation) -> list[dict]:
     """Teachers of every width, and their students at every temperature; one scalar for the usual optimiser only."""
     forms = ("KD", "SKD", "one scalar") if optimiser == "Adam" else ("KD", "SKD")
     temperatures = params.temperatures if optimiser == "Adam" else params.temperatures[:2]
@@ -105,14 +105,14 @@ def _gap_rows(lab: Lab, logits: Tensor, optimiser: str, params: SphericalDistill
                                                                             **same)
 
 
-def _longer_rows(lab: Lab, logits: Tensor, params: SphericalDistillation) -> list[dict]:
+def _longer_rows(lab: Splits, logits: Tensor, params: SphericalDistillation) -> list[dict]:
     """The smallest and the largest teacher at T = 4 once more: is the gap only a matter of time?"""
     arms = [Arm(form, 4.0, params.m, teacher=teacher) for form in ("KD", "SKD") for teacher in (0, len(logits) - 1)]
     patient = replace(params, student_steps=params.student_steps * params.patience)
     return _student_rows(lab, logits, arms, patient, params.widths, part="longer", optimiser="Adam")
 
 
-def _dial_rows(lab: Lab, logits: Tensor, params: SphericalDistillation) -> list[dict]:
+def _dial_rows(lab: Splits, logits: Tensor, params: SphericalDistillation) -> list[dict]:
     """The dial of temperature behind the second largest teacher: m fixed, and m / T fixed."""
     teacher = len(params.widths) - 2
     same = {"part": "dial", "optimiser": "Adam"}
@@ -122,7 +122,7 @@ def _dial_rows(lab: Lab, logits: Tensor, params: SphericalDistillation) -> list[
         lab, logits, ratio, params, params.widths, method="SKD, m/T fixed", **same)
 
 
-def _ablation_rows(lab: Lab, logits: Tensor, params: SphericalDistillation) -> list[dict]:
+def _ablation_rows(lab: Splits, logits: Tensor, params: SphericalDistillation) -> list[dict]:
     """Behind the largest teacher: which part of the sphere does the work, and students that hear labels alone."""
     last = len(params.widths) - 1
     same = {"part": "ablation", "optimiser": "Adam"}
@@ -133,7 +133,7 @@ def _ablation_rows(lab: Lab, logits: Tensor, params: SphericalDistillation) -> l
         lab, logits, own, params, params.widths, method="SKD, the teacher's m", **same)
 
 
-def _table_rows(lab: Lab, logits: Tensor, params: SphericalDistillation) -> list[dict]:
+def _table_rows(lab: Splits, logits: Tensor, params: SphericalDistillation) -> list[dict]:
     """{KD term raw, spherical} x {labels raw, spherical} x m, behind the largest teacher, T = 4."""
     last = len(params.widths) - 1
     arms = [Arm("raw, raw", 4.0, params.m, params.alpha, last)]
@@ -142,9 +142,9 @@ def _table_rows(lab: Lab, logits: Tensor, params: SphericalDistillation) -> list
         lab, logits, arms, replace(params, transfer=images), params.widths, part="table", optimiser="Adam")]
 
 
-def _two_class_rows(lab: Lab, params: SphericalDistillation) -> list[dict]:
+def _two_class_rows(lab: Splits, params: SphericalDistillation) -> list[dict]:
     """The digits 0-4 against 5-9: one teacher, and students that hear raw logits, or directions, or both ways."""
-    two = Lab.of(superclasses(lab.data, HALVES), params.seeds, params.seed)
+    two = Splits.of(superclasses(lab.data, HALVES), params.seeds, params.seed)
     widths = (128,)
     logits = teachers_by_width(two, widths, "Adam", params.teacher_steps)
     arms = [Arm("KD"), Arm("teacher per image"), Arm("SKD", m=params.m), Arm("hard labels", 1.0, alpha=0.0)]
@@ -154,7 +154,7 @@ def _two_class_rows(lab: Lab, params: SphericalDistillation) -> list[dict]:
 
 def _confidence_rows(params: SphericalDistillation) -> list[dict]:
     """Small and large teachers of noisy digits, and their students."""
-    lab = Lab.of(noisy(load("digits", params.device), params.noise), params.seeds, params.seed)
+    lab = Splits.of(noisy(load("digits", params.device), params.noise), params.seeds, params.seed)
     logits = teachers_by_width(lab, params.noisy_widths, "Adam", params.teacher_steps)
     arms = [Arm(form, t, params.m, teacher=teacher) for form in ("KD", "SKD") for t in params.temperatures[:2]
             for teacher in range(len(params.noisy_widths))]
@@ -163,7 +163,7 @@ def _confidence_rows(params: SphericalDistillation) -> list[dict]:
         lab, logits, arms, params, params.noisy_widths, **same)
 
 
-def _student_rows(lab: Lab, logits: Tensor, arms: Sequence[Arm], params: SphericalDistillation,
+def _student_rows(lab: Splits, logits: Tensor, arms: Sequence[Arm], params: SphericalDistillation,
                   widths: Sequence[int], **same) -> list[dict]:
     """Students with the images and the steps of these parameters."""
     spec = MLP(STUDENT.inputs, STUDENT.hidden, lab.data.n_classes)

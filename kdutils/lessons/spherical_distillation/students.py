@@ -6,16 +6,16 @@ import torch
 from torch import Tensor
 
 from kdutils import metrics
-from kdutils.cohorts import STUDENT, Cohort, Lab, Setting, cohort
+from kdutils.cohorts import STUDENT, Cohort, Setting, Splits, cohort
 from kdutils.lessons.spherical_distillation.parameters import FORMS, Arm
 from kdutils.networks import Specification
 from kdutils.objectives import mean_spread, on_sphere, softmax
-from kdutils.training import Recipe, Snapshot, steps
+from kdutils.training import Recipe, Snapshot, train
 
 
-def students_of(lab: Lab, logits: Tensor, transfer: Tensor, form: str, arms: Sequence[Arm],
+def students_of(lab: Splits, logits: Tensor, transfer: Tensor, form: str, arms: Sequence[Arm],
                 spec: Specification = STUDENT) -> Cohort:
-    """Students of one form, an arm per setting, ready for `train`. logits: (W, S, N, C), of W teachers per seed."""
+    """Students of one form, an arm per setting, ready for `distil`. logits: (W, S, N, C), of W teachers per seed."""
     chosen = torch.stack([logits[arm.teacher] for arm in arms])  # (A, S, N, C)
     own = torch.stack([torch.stack([mean_spread(z[s, pool]) for s, pool in enumerate(lab.pool)]) for z in chosen])
     m = torch.stack([own[a] if arm.m is None else torch.full_like(own[a], arm.m) for a, arm in enumerate(arms)])
@@ -27,9 +27,9 @@ def students_of(lab: Lab, logits: Tensor, transfer: Tensor, form: str, arms: Seq
     return students
 
 
-def train(students: Cohort, form: str, recipe: Recipe, every: int | None = None) -> Iterator[Snapshot]:
+def distil(students: Cohort, form: str, recipe: Recipe, every: int | None = None) -> Iterator[Snapshot]:
     """The training loop over students of a form."""
-    return steps(students.population, students.task, FORMS[form].objective, students.knobs, recipe,
+    return train(students.population, students.task, FORMS[form].objective, students.knobs, recipe,
                  every or recipe.steps)
 
 
@@ -40,7 +40,7 @@ def measures(logits: Tensor, labels: Tensor, m: Tensor | None = None) -> dict[st
             "confidence": 100 * softmax(answers).amax(-1).mean(-1), "ece": 100 * metrics.ece(answers, labels)}
 
 
-def teacher_rows(lab: Lab, logits: Tensor, names: Sequence, **same) -> list[dict]:
+def teacher_rows(lab: Splits, logits: Tensor, names: Sequence, **same) -> list[dict]:
     """A row per teacher and seed: logits (W, S, N, C) of teachers that `names` tells apart, in column "width"."""
     rows = []
     for width, z in zip(names, logits, strict=True):
@@ -50,14 +50,14 @@ def teacher_rows(lab: Lab, logits: Tensor, names: Sequence, **same) -> list[dict
     return rows
 
 
-def student_rows(lab: Lab, logits: Tensor, transfer: Tensor, arms: Sequence[Arm], recipe: Recipe, names: Sequence,
+def student_rows(lab: Splits, logits: Tensor, transfer: Tensor, arms: Sequence[Arm], recipe: Recipe, names: Sequence,
                  spec: Specification = STUDENT, **same) -> list[dict]:
     """Students of all arms, trained, one population per form: a row each. `same` may rename the method."""
     rows = []
     for form in dict.fromkeys(arm.form for arm in arms):
         mine, read = [arm for arm in arms if arm.form == form], FORMS[form].read
         students = students_of(lab, logits, transfer, form, mine, spec)
-        for _ in train(students, form, recipe):
+        for _ in distil(students, form, recipe):
             pass
         scale = torch.tensor(students.knobs["m"], device=transfer.device)
         values = measures(*students.test_logits(), scale if read == "m" else None)
@@ -69,7 +69,7 @@ def student_rows(lab: Lab, logits: Tensor, transfer: Tensor, arms: Sequence[Arm]
     return rows
 
 
-def rows_of(lab: Lab, values: dict[str, Tensor], **same) -> list[dict]:
+def rows_of(lab: Splits, values: dict[str, Tensor], **same) -> list[dict]:
     """A row per seed, with the values (S,) of its run."""
     listed = {name: value.tolist() for name, value in values.items()}
     return [same | {"seed": seed} | {name: column[i] for name, column in listed.items()}
