@@ -25,15 +25,21 @@ COLOURS = {
     "k-means": "#56B4E9",
     "no auxiliary loss": "#7f7f7f",
     "penultimate layer": "#332288",
+    # Ordinary distillation, the same on the sphere, and with one scalar on the teacher's logits.
+    "KD": "#D55E00",
+    "SKD": "#0072B2",
+    "one scalar": "#E69F00",
 }
 DASHES = {"teacher": "dash", "distilled": "solid", "hard labels": "dot", "other": "solid", "strict": "dash",
           "tolerant": "solid", "very tolerant": "solid", "smoothed": "dashdot", "penalised": "dot",
           "two-class": "dashdot", "subclass": "solid", "oracle": "dash", "k-means": "longdash",
-          "no auxiliary loss": "dot", "penultimate layer": "longdashdot"}
+          "no auxiliary loss": "dot", "penultimate layer": "longdashdot", "KD": "solid", "SKD": "dash",
+          "one scalar": "dot"}
 MARKERS = {"teacher": "square", "distilled": "circle", "hard labels": "diamond", "other": "circle-open",
            "strict": "square", "tolerant": "circle", "very tolerant": "triangle-up", "smoothed": "diamond",
            "penalised": "x", "two-class": "square", "subclass": "circle", "oracle": "triangle-up",
-           "k-means": "x", "no auxiliary loss": "circle-open", "penultimate layer": "cross"}
+           "k-means": "x", "no auxiliary loss": "circle-open", "penultimate layer": "cross", "KD": "circle",
+           "SKD": "square", "one scalar": "triangle-up"}
 
 # One hue from light to dark for an ordered quantity (transfer-set size), with a marker each.
 SHADES = ("#fdae6b", "#D55E00", "#7f2704")
