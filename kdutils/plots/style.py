@@ -27,7 +27,7 @@ COLOURS = {
     "penultimate layer": "#332288",
     # Ordinary distillation, the same on the sphere, and with one scalar on the teacher's logits.
     "KD": "#D55E00",
-    "SKD": "#0072B2",
+    "SKD": "#7A5CE0",
     "one scalar": "#E69F00",
 }
 DASHES = {"teacher": "dash", "distilled": "solid", "hard labels": "dot", "other": "solid", "strict": "dash",
@@ -39,7 +39,7 @@ MARKERS = {"teacher": "square", "distilled": "circle", "hard labels": "diamond",
            "strict": "square", "tolerant": "circle", "very tolerant": "triangle-up", "smoothed": "diamond",
            "penalised": "x", "two-class": "square", "subclass": "circle", "oracle": "triangle-up",
            "k-means": "x", "no auxiliary loss": "circle-open", "penultimate layer": "cross", "KD": "circle",
-           "SKD": "square", "one scalar": "triangle-up"}
+           "SKD": "diamond", "one scalar": "triangle-up"}
 
 # One hue from light to dark for an ordered quantity (transfer-set size), with a marker each.
 SHADES = ("#fdae6b", "#D55E00", "#7f2704")

@@ -16,11 +16,13 @@ from kdutils.results import Effect, Results
 METRICS = {"accuracy": "test accuracy (%)", "spread": "spread of the logits", "confidence": "confidence (%)",
            "ece": "calibration error (%)"}
 FORMS = ("KD", "SKD", "one scalar")
+OPTIMISER_LOOKS = {"Adam": ("#009E73", "circle"), "SGD": ("#CC79A7", "square"),
+                   "SGD, weight decay": ("#7f7f7f", "triangle-up")}
 NOT_YET = "The students have not been trained."
 # The rows of the ablation, with what each of them normalises.
 ABLATION = {"KD": "KD: nothing", "teacher per image": "the teacher, image by image",
             "one scalar": "the teacher, by one scalar", "student only": "the student alone",
-            "SKD": "SKD: both, at m", "per-sample scale": "both, at the teacher's spread of each image",
+            "SKD": "SKD: both, at m", "per-sample scale": "both, at the teacher's own spread",
             "SKD, the teacher's m": "both, at the teacher's mean spread",
             "normalised temperature": "both, T times each answer's own spread"}
 
@@ -127,13 +129,12 @@ def optimisers(results: Results, temperature: float = 4.0) -> Plot:
     if rows.empty:
         return Plot(figure, NOT_YET)
     widths, words = list(results.params["widths"]), []
-    looks = (("Adam", "KD"), ("SGD", "SKD"), ("SGD, weight decay", "one scalar"))
-    for number, (optimiser, look) in enumerate((name, kind) for name, kind in looks
-                                               if name in set(rows["optimiser"])):
+    for number, (optimiser, (colour, symbol)) in enumerate(
+            (name, look) for name, look in OPTIMISER_LOOKS.items() if name in set(rows["optimiser"])):
         said = []
         for col, (metric, method, t) in enumerate((("spread", "teacher", None), ("accuracy", "KD", temperature)), 1):
             effects = [_mean(results, metric, method, optimiser, width, t) for width in widths]
-            intervals(figure, _aside(range(len(widths)), number), effects, optimiser, COLOURS[look], MARKERS[look],
+            intervals(figure, _aside(range(len(widths)), number), effects, optimiser, colour, symbol,
                       row=1, col=col, showlegend=col == 1)
             said.append(f"{'spread' if col == 1 else 'students'} {effects[0].mean:.1f} to {effects[-1].mean:.1f}")
         words.append(f"{optimiser}: {', '.join(said)}")
