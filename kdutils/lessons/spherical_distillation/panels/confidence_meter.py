@@ -163,7 +163,7 @@ class ConfidenceMeter(AnsweringPanel):
         self._begin_anew()
 
     def _static_bundle(self) -> dict:
-        """Where nobody can move a control: KD behind the smallest and the largest teacher, beside what was asked for."""
+        """Where nobody can move a control: the smallest and the largest teacher, then the one that was asked for."""
         if self.state == "idle":
             asked = dict(self.values)
             for width in (WIDTHS[0], WIDTHS[-1], asked["width"]):
@@ -179,6 +179,7 @@ class ConfidenceMeter(AnsweringPanel):
         if not self.scores:
             return f"{setting}: press Train, or let go of a control, and {len(self.lab.seeds)} students learn."
         note = " T moved during this run." if self.mixed else ""
-        return (f"{setting}: the teachers' spread is {self.teacher['spread'].mean():.1f}, the students' "
-                f"{self.scores['spread'].mean():.1f}; the teachers are {self.teacher['accuracy'].mean():.1f}% right, the "
-                f"students {self.scores['accuracy'].mean():.1f}%.{note}")
+        both = self.teacher, self.scores
+        loud, right = ([values[name].mean() for values in both] for name in ("spread", "accuracy"))
+        return (f"{setting}: the teachers' spread is {loud[0]:.1f}, the students' {loud[1]:.1f}; the teachers are "
+                f"{right[0]:.1f}% right, the students {right[1]:.1f}%.{note}")
