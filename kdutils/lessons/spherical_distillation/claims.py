@@ -135,7 +135,7 @@ def _k7(suffix: str, experiment: str, why: str) -> Claim:
 
 _SMALL = "Ten easy classes, one hidden layer, 100 images without labels, 300 steps; there, large image sets."
 
-CLAIMS = (
+DIGITS = (
     _k1("", _DIGITS, _SMALL),
     _k2("", _DIGITS, _SMALL),
     Claim("K3", _GUO, "At equal accuracy a bigger teacher is more confident, and the student cannot follow its norm.",
@@ -174,3 +174,5 @@ _LARGER = "CIFAR-100 shrunk to 16x16, one hidden layer, 10,000 images, few steps
 HUNDRED = (
     _k1("-100", _HUNDRED, _LARGER), _k2("-100", _HUNDRED, _LARGER), _k4("-100", _HUNDRED, _LARGER, fixed_ratio=False),
     _k7("-100", _HUNDRED, _LARGER))
+
+CLAIMS = DIGITS + HUNDRED

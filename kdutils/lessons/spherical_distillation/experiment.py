@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -23,9 +24,9 @@ from kdutils.lessons.spherical_distillation.parameters import (
     SphericalDistillation,
     teacher_recipe,
 )
-from kdutils.lessons.spherical_distillation.students import student_rows, teacher_rows
+from kdutils.lessons.spherical_distillation.students import distil, student_rows, students_of, teacher_rows
 from kdutils.networks import MLP
-from kdutils.results import Results
+from kdutils.results import Results, interval
 from kdutils.training import Recipe
 
 __all__ = ["DEFAULT", "SMOKE", "SphericalDistillation", "run"]
@@ -53,6 +54,21 @@ def run(params: SphericalDistillation, report: Callable[[str], None] = lambda li
     start = time.perf_counter()
     lab = Splits.open("digits", params.seeds, params.seed, params.device)
     return collect(_groups(lab, params, report), params, start, report)
+
+
+def first_result(lab: Splits, params: SphericalDistillation) -> pd.DataFrame:
+    """Teachers of the smallest and the largest width, and their students at T = 4: accuracy and paired differences."""
+    logits = teachers_by_width(lab, (params.widths[0], params.widths[-1]), "Adam", params.teacher_steps)
+    accuracy = {"teacher": torch.stack([lab.accuracy(z) for z in logits])}
+    for form in ("KD", "SKD"):
+        students = students_of(lab, logits, lab.transfer(params.transfer), form,
+                               [Arm(form, 4.0, params.m, teacher=teacher) for teacher in (0, 1)])
+        for _ in distil(students, form, Recipe(steps=params.student_steps)):
+            pass
+        accuracy[f"student, {form}"] = students.accuracy()
+    small, large = f"{params.widths[0]:,} units (%)", f"{params.widths[-1]:,} units (%)"
+    return pd.DataFrame([{"": who, small: a[0].mean().item(), large: a[1].mean().item(),
+                          "larger - smaller": str(interval((a[1] - a[0]).tolist()))} for who, a in accuracy.items()])
 
 
 def noisy(data: Dataset, sigma: float) -> Dataset:

@@ -98,13 +98,14 @@ def dial(results: Results, m: float | None = None) -> Plot:
     return Plot(figure, f"Test accuracy (%) over T. {'; '.join(words)}. Intervals: 95% over {effects[0].n} seeds.")
 
 
-def ablation(results: Results, temperatures: Sequence[float] = (1.0, 4.0)) -> Plot:
-    """What each way of normalising gains over KD behind the largest teacher, paired, at two temperatures."""
+def ablation(results: Results, temperatures: Sequence[float] = ()) -> Plot:
+    """What each way of normalising gains over KD behind the largest teacher, paired; at the first two temperatures."""
     rows = results.where(part="ablation")
     figure = go.Figure(layout=base_layout(height=430, margin={"l": 270}, xaxis={
         "title": {"text": "gain over KD at the same T (points)"}}))
     if rows.empty:
         return Plot(figure, NOT_YET)
+    temperatures = temperatures or sorted(rows["temperature"].dropna().unique())[:2]
     names = [name for name in ABLATION if name != "KD" and name in set(rows["method"])]
     words = []
     for number, t in enumerate(temperatures):
@@ -122,9 +123,10 @@ def ablation(results: Results, temperatures: Sequence[float] = (1.0, 4.0)) -> Pl
                         f"{next(iter(effects.values())).n} seeds.")
 
 
-def optimisers(results: Results, temperature: float = 4.0) -> Plot:
+def optimisers(results: Results) -> Plot:
     """The same widths by other optimisers: the teachers' spread, and how KD students suffer from width."""
     rows = results.where(part="gap")
+    temperature = _nearest_to_four(rows[rows["optimiser"] != "Adam"]) if len(rows) else 4.0
     figure = _side_by_side([f"teachers: {METRICS['spread']}", f"KD students, T = {temperature:g}: accuracy (%)"], "")
     if rows.empty:
         return Plot(figure, NOT_YET)
@@ -154,6 +156,22 @@ def table(results: Results, images: int = 100) -> Table:
         frames.append({"KD term": soft, "labels": hard, "m": "-" if pd.isna(m) else f"{m:g}",
                        "accuracy (%)": _span(accuracy), "calibration error (%)": f"{ece.mean:.1f}"})
     return Table(pd.DataFrame(frames, columns=["KD term", "labels", "m", "accuracy (%)", "calibration error (%)"]))
+
+
+def more_time(results: Results) -> Table:
+    """Students at T = 4 with the usual steps and with more of them, behind the smallest and the largest teacher."""
+    small, large = results.params["widths"][0], results.params["widths"][-1]
+    found = []
+    for part, steps in (("gap", 1), ("longer", results.params["patience"])):
+        for method in ("KD", "SKD"):
+            arm = {"part": part, "optimiser": "Adam", "method": method, "temperature": 4.0}
+            if len(results.where(**arm)):
+                ends = [results.mean("accuracy", width=width, **arm) for width in (small, large)]
+                gap = results.paired("accuracy", arm | {"width": large}, arm | {"width": small})
+                found.append({"steps": f"{steps * results.params['student_steps']:,}", "": method,
+                              f"behind {small:,} units (%)": f"{ends[0].mean:.1f}",
+                              f"behind {large:,} (%)": f"{ends[1].mean:.1f}", "difference (points)": gap.span})
+    return Table(pd.DataFrame(found))
 
 
 def two_classes(results: Results) -> Table:

@@ -17,8 +17,8 @@ from torch.nn.functional import avg_pool2d
 
 from kdutils.cohorts import Splits, collect, teachers
 from kdutils.datasets import Dataset, load, transfer_set
-from kdutils.errors import ParameterError, between, different, one_of, positive, whole
-from kdutils.lessons.spherical_distillation.parameters import Arm
+from kdutils.errors import ParameterError, between, one_of, positive, whole
+from kdutils.lessons.spherical_distillation.parameters import Arm, several
 from kdutils.lessons.spherical_distillation.students import student_rows, teacher_rows
 from kdutils.networks import MLP
 from kdutils.results import Results
@@ -50,10 +50,10 @@ class SphericalHundred:
     def __post_init__(self):
         for name in ("seeds", "student", "images", "test_images", "teacher_steps", "student_steps"):
             whole(name.replace("_", " "), getattr(self, name), 1)
+        for name in ("widths", "temperatures", "optimisers"):
+            object.__setattr__(self, name, several(name, getattr(self, name)))
         for name in ("widths", "temperatures"):
             whole(f"number of {name}", len(getattr(self, name)), 2)
-        for name in ("widths", "temperatures", "optimisers"):
-            object.__setattr__(self, name, tuple(different(name, list(getattr(self, name)))))
         for temperature in self.temperatures:
             positive("temperature", temperature)
         for optimiser in self.optimisers:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from kdutils.cohorts import TEACHER_RECIPE
-from kdutils.errors import at_least, between, different, one_of, positive, whole
+from kdutils.errors import ParameterError, at_least, between, different, one_of, positive, whole
 from kdutils.objectives import (
     distillation,
     mixed_distillation,
@@ -74,6 +74,13 @@ class Arm:
     teacher: int = 0
 
 
+def several(name: str, values) -> tuple:
+    """The values of a list as a tuple, each there once, else ParameterError."""
+    if not isinstance(values, (list, tuple)):
+        raise ParameterError(f"{name} must be a list, got {values!r}.")
+    return tuple(different(name, list(values)))
+
+
 @dataclass(frozen=True)
 class SphericalDistillation:
     """Every field is explained where it stands. Scales m are standard deviations over the classes."""
@@ -99,6 +106,8 @@ class SphericalDistillation:
     def __post_init__(self):
         for name in ("seeds", "transfer", "teacher_steps", "student_steps", "patience"):
             whole(name.replace("_", " "), getattr(self, name), 1)
+        for name in ("widths", "noisy_widths", "temperatures", "dial", "scales", "table_images"):
+            object.__setattr__(self, name, several(name.replace("_", " "), getattr(self, name)))
         for name in ("widths", "noisy_widths"):
             whole(f"number of {name.replace('_', ' ')}", len(getattr(self, name)), 2)
             for width in getattr(self, name):
@@ -112,8 +121,8 @@ class SphericalDistillation:
         positive("ratio", self.ratio)
         at_least("noise", self.noise, 0)
         between("alpha", self.alpha, 0, 1)
-        for name in ("widths", "noisy_widths", "temperatures", "dial", "scales", "table_images"):
-            object.__setattr__(self, name, tuple(different(name.replace("_", " "), list(getattr(self, name)))))
+        for images in self.table_images:
+            whole("table images", images, 1)
 
 
 DEFAULT = SphericalDistillation()
