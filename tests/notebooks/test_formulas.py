@@ -115,6 +115,13 @@ SLIPS = [
     ("03_subclass_distillation", "subclass_auxiliary", " - 1 / t_aux", ""),
     ("03_subclass_distillation", "subclass_auxiliary", ".logsumexp(-1).mean()", ".mean(-1).logsumexp(-1)"),
     ("03_subclass_distillation", "subclass_auxiliary", " * outputs", ""),
+    ("04_spherical_distillation", "on_sphere", "correction=0", "correction=1"),
+    ("04_spherical_distillation", "on_sphere", "logits - logits.mean(-1, keepdim=True)", "logits"),
+    ("04_spherical_distillation", "on_sphere", "centred.std(-1, correction=0, keepdim=True)",
+     "centred.norm(dim=-1, keepdim=True)"),
+    ("04_spherical_distillation", "spherical_kd", " / temperature)", ")"),
+    ("04_spherical_distillation", "spherical_kd", "temperature**2 * ", ""),
+    ("04_spherical_distillation", "spherical_kd", "teacher.exp() *", "teacher.exp().detach() *"),
 ]
 
 

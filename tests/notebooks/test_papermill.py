@@ -15,6 +15,8 @@ UNLIKE = {
     "02_tolerant_teachers": {"seed": 11, "etas": [0, 1.0], "ranks": 3, "label_weight": 0.8, "example_digit": 8},
     "03_subclass_distillation": {"seed": 11, "subclasses": 3, "beta": 0.3, "t_aux": 1.0, "transfer_sizes": [40, 200],
                                  "temperature": 2.0, "example_digit": 7},
+    "04_spherical_distillation": {"seed": 11, "widths": [16, 64], "temperatures": [2, 8], "m": 3.0, "transfer": 60,
+                                  "example_digit": 8},
 }
 
 
