@@ -25,6 +25,7 @@ from kdutils.claims import (
 from kdutils.errors import NotMeasuredError
 from kdutils.lessons import catalog
 from kdutils.lessons.dark_knowledge import claims as dark_knowledge_claims
+from kdutils.lessons.spherical_distillation import claims as spherical_distillation_claims
 from kdutils.lessons.subclass_distillation import claims as subclass_distillation_claims
 from kdutils.lessons.tolerant_teachers import claims as tolerant_teachers_claims
 from kdutils.plots.style import VERDICT_COLOURS
@@ -292,7 +293,10 @@ def test_claims_are_found_by_id_and_by_experiment(refuses):
     assert [claim.id for claim in tolerant_teachers_claims.CLAIMS] == of_yang
     of_mueller = [f"S{i}" for i in range(1, 9)]
     assert [claim.id for claim in subclass_distillation_claims.CLAIMS] == of_mueller
-    assert [claim.id for claim in catalog.select()] == of_hinton + of_yang + of_mueller
+    of_guo = [*(f"K{i}" for i in range(1, 9)), "K1-100", "K2-100", "K4-100", "K7-100"]
+    assert [claim.id for claim in spherical_distillation_claims.CLAIMS] == of_guo
+    assert [claim.id for claim in catalog.select()][:len(of_hinton + of_yang + of_mueller + of_guo)] == (
+        of_hinton + of_yang + of_mueller + of_guo)
     assert [claim.id for claim in catalog.select(["H3", "H1"])] == ["H3", "H1"]
     for claim in catalog.select():
         assert claim.statement.endswith(".") and claim.source and claim.parts

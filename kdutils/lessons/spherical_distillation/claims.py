@@ -11,6 +11,7 @@ from kdutils.results import Effect, Results, interval
 _GUO = "Guo, Chen, Hu, Zhu, He, Cai 2020 (arXiv 2010.07485)"
 _OURS = f"ours, about {_GUO}"
 _UNKNOWN = "its tables are not available to us from a source we could check"
+_LOUD = 0.25    # of a logit: the smallest difference of spreads that would matter
 _DIGITS, _HUNDRED = "spherical_distillation", "spherical_distillation.hundred"
 
 Measured = Callable[[Results], Effect]
@@ -126,9 +127,9 @@ def _k7(suffix: str, experiment: str, why: str) -> Claim:
         *(Part(f"gap of KD at T = {t:g}: with SGD teachers less with Adam teachers", _smaller_with_sgd(t), low=0)
           for t in (1.0, 4.0)),
         Part("spread of Adam's largest teacher less that of its smallest", _gap_of("teacher", metric="spread"), low=0,
-             unit="of logits"),
+             unit="of logits", worth=_LOUD),
         Part("spread of SGD's largest teacher less that of its smallest",
-             _gap_of("teacher", metric="spread", optimiser="SGD"), high=0, unit="of logits")),
+             _gap_of("teacher", metric="spread", optimiser="SGD"), high=0, unit="of logits", worth=_LOUD)),
         paper="Not a claim of the paper. Sun et al. 2024 (logit standardisation) show larger CIFAR-100 teachers with a "
               "smaller spread.", why=why)
 
@@ -142,9 +143,9 @@ DIGITS = (
           _DIGITS, (
               Part("accuracy on noisy digits: large teacher against small", _noisy("accuracy"), low=-2, high=2),
               Part("confidence: large teacher against small", _noisy("confidence"), low=0),
-              Part("spread: large teacher against small", _noisy("spread"), low=0, unit="of logits"),
+              Part("spread: large teacher against small", _noisy("spread"), low=0, unit="of logits", worth=_LOUD),
               *(Part(f"spread: KD student at T = {t:g} against its large teacher", _behind_the_norm(t), high=0,
-                     unit="of logits") for t in (1.0, 4.0))),
+                     unit="of logits", worth=_LOUD) for t in (1.0, 4.0))),
           paper=f"What the paper calls the confidence gap; {_UNKNOWN}.",
           why="Noise on the pixels makes our teachers equally good; the paper's differ in depth."),
     _k4("", _DIGITS, "Our temperatures go from 0.5 to 64; the paper's are not known to us.", fixed_ratio=True),
