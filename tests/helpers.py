@@ -107,7 +107,7 @@ def headless_page(make, monkeypatch):
     monkeypatch.setitem(sys.modules, "ipywidgets", None)        # no widget can be made
     bundle = panel._repr_mimebundle_()
     assert set(bundle) == {"application/vnd.plotly.v1+json", "image/png", "text/plain"}
-    assert bundle["text/plain"] == panel.reading() and panel._widget is None and panel.chart._view is None
+    assert bundle["text/plain"] == panel.reading()
     assert "press train" not in panel.reading().lower()
     drawn = go.Figure(bundle["application/vnd.plotly.v1+json"])
     for trace, now in zip(drawn.data, panel.chart.figure().data, strict=True):
@@ -115,6 +115,19 @@ def headless_page(make, monkeypatch):
             np.testing.assert_allclose(column(trace.y), column(now.y))
     assert len(str(bundle)) < 150_000
     return panel
+
+
+def descendants(widget):
+    """A widget and all that is in it."""
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from descendants(child)
+
+
+def line(panel, look: str):
+    """The line of text on a panel's page with this CSS class: "kd-status" or "kd-reading"."""
+    (found,) = [widget for widget in descendants(panel.widget) if getattr(widget, "look", "") == look]
+    return found
 
 
 def per_cent(words: str) -> list[float]:

@@ -8,7 +8,8 @@ from plotly.subplots import make_subplots
 
 from kdutils import metrics
 from kdutils.lessons.examples import Example, usual_examples
-from kdutils.live.panel import Control, Panel
+from kdutils.live.control import Choice, LogSlider
+from kdutils.live.panel import Panel
 from kdutils.plots.style import COLOURS, GREYS, base_layout, title_fonts
 
 CLASSES = list(range(10))
@@ -19,12 +20,12 @@ class SoftmaxPanel(Panel):
 
     title = "Softmax at temperature T"
     controls = (
-        Control("temperature", "Temperature T", "log", low=0.25, high=32.0, step=0.025, default=1.0,
-                help="The logits are divided by T before the softmax."),
-        Control("digit", "Digit", "choice", options=tuple(CLASSES), default=3,
-                help="Ten test digits, one per class, about which the teacher has most to say."),
-        Control("axis", "Probability axis", "choice", options=("linear", "logarithmic"),
-                help="A logarithmic axis shows what a T of 1 hides."),
+        LogSlider("temperature", "Temperature T", low=0.25, high=32.0, default=1.0,
+                  help="The logits are divided by T before the softmax."),
+        Choice("digit", "Digit", options=tuple(CLASSES), default=3,
+               help="Ten test digits, one per class, about which the teacher has most to say."),
+        Choice("axis", "Probability axis", options=("linear", "logarithmic"),
+               help="A logarithmic axis shows what a T of 1 hides."),
     )
     presets = {"T = 1: as trained": {"temperature": 1.0}, "T = 4: soft": {"temperature": 4.0},
                "T = 20: almost uniform": {"temperature": 20.0}, "T = 0.25: almost hard": {"temperature": 0.25}}

@@ -10,8 +10,8 @@ from plotly.subplots import make_subplots
 
 from kdutils.cohorts import HARD, Cohort, Setting, Splits, cohort, teachers
 from kdutils.lessons.examples import one_per_class
+from kdutils.live.control import Choice, LogSlider, Slider
 from kdutils.live.curves import add_answers, add_band, clear_band, grow_band, show_answers
-from kdutils.live.panel import Control
 from kdutils.live.training_panel import AnsweringPanel
 from kdutils.objectives import softmax
 from kdutils.plots.style import COLOURS, DASHES, base_layout, title_fonts
@@ -42,12 +42,12 @@ class TemperatureLab(AnsweringPanel):
 
     title = "Temperature lab"
     controls = (
-        Control("temperature", "Temperature T", "log", low=0.5, high=32.0, step=0.025, default=4.0,
-                help="Of teacher and student in the distillation loss."),
-        Control("alpha", "Alpha", low=0.0, high=1.0, step=0.05, default=1.0,
-                help="Weight of the soft targets; 1 - alpha weighs the hard labels."),
-        Control("transfer", "Transfer images", "choice", options=SIZES, default=100,
-                help="How many images the students see. The teacher saw all 1,200."),
+        LogSlider("temperature", "Temperature T", low=0.5, high=32.0, default=4.0,
+                  help="Of teacher and student in the distillation loss."),
+        Slider("alpha", "Alpha", low=0.0, high=1.0, step=0.05, default=1.0,
+               help="Weight of the soft targets; 1 - alpha weighs the hard labels."),
+        Choice("transfer", "Transfer images", options=SIZES, default=100,
+               help="How many images the students see. The teacher saw all 1,200."),
     )
     presets = {"T = 1": {"temperature": 1.0}, "T = 4": {"temperature": 4.0}, "T = 20": {"temperature": 20.0},
                "50 images": {"transfer": 50}, "All the data": {"transfer": 1200}}
@@ -147,14 +147,14 @@ class TemperatureLab(AnsweringPanel):
         self.answers.clear()
         self.students, self.scores, self.mixed = None, None, False
 
-    def _static_bundle(self) -> dict:
+    def before_static(self) -> None:
         """Where nobody can move T: the answers at T = 1 and 20 beside the one asked for."""
         if self.state == "idle":
             asked = self.values["temperature"]
             for temperature in (1.0, 20.0, asked):
                 self.set(temperature=temperature)
                 self.run()
-        return super()._static_bundle()
+        super().before_static()
 
     # ---- the words -------------------------------------------------------------------------------------------------
 

@@ -21,8 +21,8 @@ from kdutils.lessons.subclass_distillation.experiment import (
     label_teachers,
     subclass_teachers,
 )
+from kdutils.live.control import Choice, LogSlider
 from kdutils.live.curves import add_answers, add_band, clear_band, grow_band, show_answers
-from kdutils.live.panel import Control
 from kdutils.live.training_panel import AnsweringPanel
 from kdutils.plots.style import COLOURS, DASHES, base_layout, title_fonts
 from kdutils.results import Effect, interval
@@ -76,12 +76,12 @@ class FewLabelsRace(AnsweringPanel):
 
     title = "Few-labels race"
     controls = (
-        Control("labels", "Labelled images n", "log", low=20, high=MAX_LABELS, default=50,
-                help="What the students are trained on: images with a label, 0-4 or 5-9."),
-        Control("temperature", "Temperature T", "log", low=0.5, high=16.0, default=4.0,
-                help="Of teacher and student in the distillation loss."),
-        Control("width", "Student's hidden units", "choice", options=(8, 16, 32), default=16,
-                help="A student is a network 64-width-2 or 64-width-10; its teacher has 64 hidden units."),
+        LogSlider("labels", "Labelled images n", low=20, high=MAX_LABELS, default=50,
+                  help="What the students are trained on: images with a label, 0-4 or 5-9."),
+        LogSlider("temperature", "Temperature T", low=0.5, high=16.0, default=4.0,
+                  help="Of teacher and student in the distillation loss."),
+        Choice("width", "Student's hidden units", options=(8, 16, 32), default=16,
+               help="A student is a network 64-width-2 or 64-width-10; its teacher has 64 hidden units."),
     )
     presets = {"20 labels": {"labels": 20}, "50": {"labels": 50}, "200": {"labels": 200},
                "1,000": {"labels": MAX_LABELS},
@@ -183,7 +183,7 @@ class FewLabelsRace(AnsweringPanel):
         self.fields = fields(self.lab, self.told, self.arms, train, self.measured["width"], DEFAULT)
         for field in self.fields:
             field.knobs.set(temperature=(self.measured["temperature"],) * len(field.population))
-        return self._side_by_side(every=20 if self._job == "fast" else 5)
+        return self._side_by_side(every=20 if self.answering else 5)
 
     def _side_by_side(self, every: int) -> Iterator[Moment]:
         runs = [field.train(self.recipe, every) for field in self.fields]
@@ -222,10 +222,10 @@ class FewLabelsRace(AnsweringPanel):
             self.set(labels=n)
             self.run()
 
-    def _static_bundle(self) -> dict:
+    def before_static(self) -> None:
         if self.state == "idle":
             self.sweep()        # one number alone would say little
-        return super()._static_bundle()
+        super().before_static()
 
     # ---- the words -------------------------------------------------------------------------------------------------
 

@@ -14,8 +14,8 @@ from kdutils.datasets import take
 from kdutils.errors import one_of, whole
 from kdutils.lessons.subclass_distillation.panels.plane import NOBODY, SIDE, Plane, picture
 from kdutils.lessons.subclass_distillation.panels.scenes import SCENES, scene
+from kdutils.live.control import LogSlider, Slider
 from kdutils.live.curves import PARTS, add_band, clear_band, grow_band
-from kdutils.live.panel import Control
 from kdutils.live.training_panel import AnsweringPanel
 from kdutils.networks import Population
 from kdutils.objectives import class_logits, subclass_auxiliary, subclass_teacher
@@ -61,12 +61,12 @@ class SplitMyClass(AnsweringPanel):
 
     title = "Split my class"
     controls = (
-        Control("subclasses", "Subclasses s per class", low=1, high=MAX_SUBCLASSES, default=5,
-                help="How many subclass logits each of the two classes has; the teacher decides what they mean."),
-        Control("beta", "Beta", low=0.0, high=3.0, step=0.05, default=0.3,
-                help="Weight of the auxiliary loss, which spreads the examples of a batch over the subclasses."),
-        Control("t_aux", "Temperature T_aux", "log", low=0.1, high=2.0, default=0.5,
-                help="Of the auxiliary loss: the smaller, the more it cares about the examples that are most alike."),
+        Slider("subclasses", "Subclasses s per class", low=1, high=MAX_SUBCLASSES, default=5,
+               help="How many subclass logits each of the two classes has; the teacher decides what they mean."),
+        Slider("beta", "Beta", low=0.0, high=3.0, step=0.05, default=0.3,
+               help="Weight of the auxiliary loss, which spreads the examples of a batch over the subclasses."),
+        LogSlider("t_aux", "Temperature T_aux", low=0.1, high=2.0, default=0.5,
+                  help="Of the auxiliary loss: the smaller, the more it cares about the examples that are most alike."),
     )
     presets = {"No auxiliary loss": {"subclasses": 5, "beta": 0.0},
                "A little": {"subclasses": 5, "beta": 0.1, "t_aux": 0.5},
@@ -247,7 +247,7 @@ class SplitMyClass(AnsweringPanel):
         self.knobs = Knobs(**self._wanted())
         task = Task(self.scene.inputs, self.scene.labels, self.scene.pool, self.seeds)
         return train(Population(self.scene.network(s), self.seeds), task, subclass_teacher((s, s)), self.knobs,
-                     self.recipe, every=20 if self._job == "fast" else 5)
+                     self.recipe, every=20 if self.answering else 5)
 
     def observe(self, snapshot: Snapshot) -> None:
         s, now = self.running, {name: self.knobs[name] for name in ("beta", "t_aux")}

@@ -14,7 +14,8 @@ from kdutils.cohorts import Splits
 from kdutils.datasets import grouped
 from kdutils.lessons.subclass_distillation.experiment import DEFAULT, hidden_blocks, label_teachers, subclass_teachers
 from kdutils.lessons.subclass_distillation.panels.split_my_class import match
-from kdutils.live.panel import Control, Panel
+from kdutils.live.control import Choice, LogSlider
+from kdutils.live.panel import Panel
 from kdutils.objectives import class_logits, softmax
 from kdutils.plots.style import COLOURS, GREYS, HIDDEN_COLOURS, base_layout, title_fonts
 
@@ -55,12 +56,12 @@ class WhatTheTeacherTells(Panel):
 
     title = "What does the teacher tell you?"
     controls = (
-        Control("digit", "Digit", "choice", options=DIGITS, default=3,
-                help="Ten test digits, one of each kind, of which the subclass teacher has most to say."),
-        Control("temperature", "Temperature T", "log", low=0.5, high=32.0, step=0.025, default=4.0,
-                help="The logits are divided by T before the softmax."),
-        Control("teacher", "Teacher", "choice", options=("subclass", "no auxiliary loss", "two-class", "oracle"),
-                help="What it was trained to do with its ten outputs. The two-class teacher has only two."),
+        Choice("digit", "Digit", options=DIGITS, default=3,
+               help="Ten test digits, one of each kind, of which the subclass teacher has most to say."),
+        LogSlider("temperature", "Temperature T", low=0.5, high=32.0, default=4.0,
+                  help="The logits are divided by T before the softmax."),
+        Choice("teacher", "Teacher", options=("subclass", "no auxiliary loss", "two-class", "oracle"),
+               help="What it was trained to do with its ten outputs. The two-class teacher has only two."),
     )
     presets = {"Two classes at T = 1": {"teacher": "two-class", "temperature": 1.0},
                "Two classes at T = 4": {"teacher": "two-class", "temperature": 4.0},

@@ -16,7 +16,7 @@ from kdutils.datasets import label_noise, take
 from kdutils.errors import between, whole
 from kdutils.lessons.examples import Example, usual_examples
 from kdutils.lessons.tolerant_teachers.experiment import kinds, lineages
-from kdutils.live.panel import Control
+from kdutils.live.control import Choice, Slider
 from kdutils.live.training_panel import TrainingPanel
 from kdutils.objectives import softmax
 from kdutils.plots.style import COLOURS, DASHES, GREYS, MARKERS, base_layout, title_fonts
@@ -55,13 +55,14 @@ class FamilyTree(TrainingPanel):
     title = "Family tree"
     pace = 1.0          # generations per second
     unit = "generation"
+    draws_at_once = True    # also while a generation learns for a second or more: to choose a member touches nothing
     controls = (
-        Control("kind", "Ancestor", "choice", options=tuple(KINDS), default="tolerant",
-                help="How the first teacher of the lineage was trained. Its children know nothing of it."),
-        Control("generation", "Generation", low=0, high=LAST_GENERATION, default=0,
-                help="0 is the ancestor; each later one learnt from the one before it."),
-        Control("digit", "Digit", "choice", options=tuple(range(10)), default=3,
-                help="A test digit of this class, which no member of the first seed's lineages was trained on."),
+        Choice("kind", "Ancestor", options=tuple(KINDS), default="tolerant",
+               help="How the first teacher of the lineage was trained. Its children know nothing of it."),
+        Slider("generation", "Generation", low=0, high=LAST_GENERATION, default=0,
+               help="0 is the ancestor; each later one learnt from the one before it."),
+        Choice("digit", "Digit", options=tuple(range(10)), default=3,
+               help="A test digit of this class, which no member of the first seed's lineages was trained on."),
     )
     presets = {"Strict ancestor": {"kind": "strict", "generation": 0},
                "Tolerant ancestor": {"kind": "tolerant", "generation": 0},
@@ -201,10 +202,6 @@ class FamilyTree(TrainingPanel):
 
     def forget(self) -> None:
         self.tree.clear()
-
-    def _changed(self, changed: frozenset[str]) -> None:
-        # At once, also while a generation learns for a second or more: to choose a member touches nothing of the run.
-        self._refresh(changed)
 
     # ---- the words -------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from kdutils.lessons.examples import Example, usual_examples
-from kdutils.live.panel import Control, Panel
+from kdutils.live.control import Choice, Slider
+from kdutils.live.panel import Panel
 from kdutils.objectives import optimum, penalty_optimum, smoothing_optimum, threshold
 from kdutils.plots.style import COLOURS, base_layout, title_fonts
 
@@ -89,13 +90,13 @@ class OneAnswerPanel(Panel):
 
     title = "Tolerance of one answer"
     controls = (
-        Control("rule", "What is added to the cross-entropy", "choice", options=tuple(RULES),
-                help="tolerant: eta times the top score difference. smoothing: epsilon of the label spread over all "
-                     "classes. penalty: beta times the entropy, subtracted."),
-        Control("strength", "Strength (eta, epsilon or beta)", low=0.0, high=1.5, step=0.025, default=0.9,
-                help="One slider for all three. Epsilon is a share and stays at 1 beyond 1."),
-        Control("ranks", "Ranks K", low=2, high=10, default=5,
-                help="Tolerance looks at the K largest probabilities. The rivals know no K: there it only sorts."),
+        Choice("rule", "What is added to the cross-entropy", options=tuple(RULES),
+               help="tolerant: eta times the top score difference. smoothing: epsilon of the label spread over all "
+                    "classes. penalty: beta times the entropy, subtracted."),
+        Slider("strength", "Strength (eta, epsilon or beta)", low=0.0, high=1.5, step=0.025, default=0.9,
+               help="One slider for all three. Epsilon is a share and stays at 1 beyond 1."),
+        Slider("ranks", "Ranks K", low=2, high=10, default=5,
+               help="Tolerance looks at the K largest probabilities. The rivals know no K: there it only sorts."),
     )
     presets = {"Strict": {"rule": "tolerant", "strength": 0.0},
                "Below the threshold": {"rule": "tolerant", "strength": 0.7, "ranks": 5},
@@ -105,7 +106,7 @@ class OneAnswerPanel(Panel):
 
     def __init__(self, digit: int = 3, examples: Sequence[Example] | None = None, **values):
         shown = {example.label: example for example in examples or usual_examples()}
-        self.example = shown[Control("digit", "Digit", "choice", options=tuple(shown)).accept(digit)]
+        self.example = shown[Choice("digit", "Digit", options=tuple(shown)).accept(digit)]
         super().__init__(**values)
 
     # ---- what the figure is made of --------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from kdutils import metrics
 from kdutils.cohorts import TEACHER_RECIPE, Splits
 from kdutils.datasets import take
 from kdutils.lessons.tolerant_teachers.experiment import ancestors, kinds
-from kdutils.live.panel import Control, Panel
+from kdutils.live.control import Choice, LogSlider, Slider
+from kdutils.live.panel import Panel
 from kdutils.networks import MLP
 from kdutils.objectives import softmax
 from kdutils.plots.style import COLOURS, base_layout, title_fonts
@@ -35,12 +36,12 @@ class SecondariesPanel(Panel):
 
     title = "Who are the secondaries?"
     controls = (
-        Control("teacher", "Teacher", "choice", options=KINDS, default="tolerant",
-                help="Tolerant, smoothed and penalised leave the label the same share at their free optimum, 8/9."),
-        Control("ranks", "Ranks K", low=2, high=10, default=5,
-                help="How many of the largest probabilities of an image count. All teachers were made with K = 5."),
-        Control("temperature", "Temperature T", "log", low=0.5, high=16.0, default=1.0,
-                help="The teachers' logits are divided by T."),
+        Choice("teacher", "Teacher", options=KINDS, default="tolerant",
+               help="Tolerant, smoothed and penalised leave the label the same share at their free optimum, 8/9."),
+        Slider("ranks", "Ranks K", low=2, high=10, default=5,
+               help="How many of the largest probabilities of an image count. All teachers were made with K = 5."),
+        LogSlider("temperature", "Temperature T", low=0.5, high=16.0, default=1.0,
+                  help="The teachers' logits are divided by T."),
     )
     presets = {"Strict": {"teacher": "strict", "temperature": 1.0},
                "Tolerant": {"teacher": "tolerant", "temperature": 1.0},

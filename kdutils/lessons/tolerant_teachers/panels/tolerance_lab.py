@@ -13,8 +13,8 @@ from torch import Tensor
 from kdutils import metrics
 from kdutils.cohorts import Splits, cohort, distilled
 from kdutils.datasets import take
+from kdutils.live.control import LogSlider, Slider
 from kdutils.live.curves import add_answers, add_band, clear_band, grow_band, show_answers
-from kdutils.live.panel import Control
 from kdutils.live.training_panel import AnsweringPanel
 from kdutils.networks import MLP, Population
 from kdutils.objectives import tolerant_teacher
@@ -62,12 +62,12 @@ class ToleranceLab(AnsweringPanel):
 
     title = "Tolerance lab"
     controls = (
-        Control("eta", "Tolerance eta", low=0.0, high=1.5, step=0.05, default=0.9,
-                help="Weight of the top score difference in the tolerant teachers' loss; 0 is strict."),
-        Control("ranks", "Ranks K", low=2, high=10, default=5,
-                help="How many of the largest probabilities the tolerance looks at."),
-        Control("temperature", "Temperature T", "log", low=0.5, high=16.0, default=1.0,
-                help="Of teachers and students in the distillation loss; the bars show the teachers at this T."),
+        Slider("eta", "Tolerance eta", low=0.0, high=1.5, step=0.05, default=0.9,
+               help="Weight of the top score difference in the tolerant teachers' loss; 0 is strict."),
+        Slider("ranks", "Ranks K", low=2, high=10, default=5,
+               help="How many of the largest probabilities the tolerance looks at."),
+        LogSlider("temperature", "Temperature T", low=0.5, high=16.0, default=1.0,
+                  help="Of teachers and students in the distillation loss; the bars show the teachers at this T."),
     )
     presets = {"eta = 0.9": {"eta": 0.9, "ranks": 5, "temperature": 1.0},
                "eta = 1.2": {"eta": 1.2, "ranks": 5, "temperature": 1.0},
@@ -204,7 +204,7 @@ class ToleranceLab(AnsweringPanel):
 
     def _every(self) -> int:
         """Steps from one look at the test images to the next: a tenth of the time of a run to an answer, at most."""
-        return 20 if self._job == "fast" else 10
+        return 20 if self.answering else 10
 
     def _wanted(self) -> dict:
         """The knobs of this phase as the controls stand."""
@@ -244,15 +244,15 @@ class ToleranceLab(AnsweringPanel):
             self.set(eta=eta)
             self.run()
 
-    def _static_bundle(self) -> dict:
+    def before_static(self) -> None:
         if self.state == "idle":
             self.sweep()        # one point alone would say little
-        return super()._static_bundle()
+        super().before_static()
 
     # ---- the words -------------------------------------------------------------------------------------------------
 
-    def _place(self) -> str:
-        return f", {self.phase}{super()._place()}" if self.phase else super()._place()
+    def position(self) -> str:
+        return f", {self.phase}{super().position()}" if self.phase else super().position()
 
     def reading(self) -> str:
         now = dict(self.values) | (self.measured if self.scores else {})

@@ -11,7 +11,7 @@ import pytest
 import scipy.special
 import scipy.stats
 import torch
-from helpers import acts_at_once, column, headless_page, ours, student_interval, until, x, y
+from helpers import acts_at_once, column, headless_page, line, ours, student_interval, until, x, y
 
 from kdutils.cohorts import HARD, Setting, Splits, cohort, teachers
 from kdutils.errors import ParameterError
@@ -200,8 +200,8 @@ def test_by_hand_a_wrong_value_is_only_a_sentence(panel):
     assert panel.widget
     with pytest.raises(ParameterError):
         panel.set(temperature=99)
-    panel._inputs["digit"].value = 6
-    assert panel.values["digit"] == 6 and "this 6" in panel._reading_line.text
+    panel.inputs["digit"].value = 6
+    assert panel.values["digit"] == 6 and "this 6" in line(panel, "kd-reading").text
 
 
 @pytest.mark.parametrize("kind", [SoftmaxPanel, lambda: QuickLab(seeds=2, steps=10)])
@@ -360,7 +360,7 @@ def test_moving_a_control_and_letting_go_runs_to_the_answer(lab, by_hand):
     assert lab.widget
     lab.full_speed = False          # the answer is fast whatever the toggle says
     lab.pace = 0.5
-    lab._inputs["temperature"].value = 8.0
+    lab.inputs["temperature"].value = 8.0
     assert until(lambda: lab.state == "done")
     np.testing.assert_array_equal(lab.scores, by_hand(8.0))
     assert [(a.temperature, a.mixed) for a in lab.answers] == [(8.0, False)]
@@ -371,7 +371,7 @@ def test_letting_go_again_before_the_answer_starts_it_anew():
     lab = QuickLab(seeds=SEEDS, steps=1500)
     assert lab.widget
     for temperature in (8.0, 10.0, 20.0):
-        lab._inputs["temperature"].value = temperature
+        lab.inputs["temperature"].value = temperature
         assert until(lambda t=temperature: lab.students is not None and lab.students.knobs["temperature"][-1] == t)
     assert until(lambda: lab.state == "done" and not ours())
     (answer,) = lab.answers
@@ -384,7 +384,7 @@ def test_other_images_while_students_train_start_new_students(endless):
     endless.train()
     assert until(lambda: len(y(endless, "hard mean")) > 3)
     former = endless.students
-    endless._inputs["transfer"].value = 500
+    endless.inputs["transfer"].value = 500
     assert until(lambda: endless.status == "Other images: other students. The run starts anew.")
     assert until(lambda: endless.running == 500 and endless.scores is not None)
     assert endless.state == "training" and endless.students is not former and len(ours()) <= 2
@@ -399,7 +399,7 @@ def test_a_temperature_moved_by_hand_while_a_reader_trains_goes_on(endless):
     endless.train()
     assert until(lambda: len(y(endless, "hard mean")) > 1)
     students = endless.students
-    endless._inputs["temperature"].value = 20.0
+    endless.inputs["temperature"].value = 20.0
     assert until(lambda: endless.mixed)
     time.sleep(3 * endless.delay)
     assert endless.students is students and endless.state == "training"
@@ -409,8 +409,8 @@ def test_a_temperature_moved_by_hand_while_a_reader_trains_goes_on(endless):
 def test_nothing_starts_by_itself_in_a_pause(lab):
     assert lab.widget
     lab.step()
-    lab._inputs["transfer"].value = 50
-    lab._inputs["alpha"].value = 0.5
+    lab.inputs["transfer"].value = 50
+    lab.inputs["alpha"].value = 0.5
     assert until(lambda: not [thread for thread in ours() if thread.name == "kdutils-released"])
     assert lab.state == "paused" and len(y(lab, "hard mean")) == 1
     lab.train()

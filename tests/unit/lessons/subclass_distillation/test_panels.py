@@ -485,7 +485,7 @@ def test_another_number_of_subclasses_by_hand_starts_anew_and_says_so(endless_sp
     assert endless_split.widget
     endless_split.train()
     assert until(lambda: endless_split.found is not None)
-    endless_split._inputs["subclasses"].value = 3
+    endless_split.inputs["subclasses"].value = 3
     assert until(lambda: endless_split.running == 3)
     assert until(lambda: endless_split.status == "Other subclasses: other networks. The run starts anew.")
     assert until(lambda: endless_split.found is not None and endless_split.measured["subclasses"] == 3)
@@ -495,7 +495,7 @@ def test_another_number_of_subclasses_by_hand_starts_anew_and_says_so(endless_sp
 def test_letting_go_of_a_control_runs_to_the_end(split):
     assert split.widget
     split.full_speed, split.pace = False, 0.5
-    split._inputs["beta"].value = 1.0
+    split.inputs["beta"].value = 1.0
     assert until(lambda: split.state == "done") and split.measured == {"beta": 1.0, "t_aux": 0.5, "subclasses": 5}
 
 
@@ -792,20 +792,20 @@ def test_other_labels_by_hand_start_other_students(endless_race):
     assert endless_race.widget
     endless_race.train()
     assert until(lambda: endless_race.scores)
-    endless_race._inputs["labels"].value = 200.0
+    endless_race.inputs["labels"].value = 200.0
     assert until(lambda: endless_race.fields and endless_race.fields[0].task.train.shape[1] == 200)
     assert until(lambda: endless_race.status == "Other students. The run starts anew.")
-    endless_race._inputs["width"].value = 8
+    endless_race.inputs["width"].value = 8
     assert until(lambda: endless_race.measured.get("width") == 8 and endless_race.scores)
     assert endless_race.state == "training" and not endless_race.mixed
 
 
 def test_letting_go_of_a_control_runs_the_race(race):
     assert race.widget
-    race._inputs["labels"].value = 100.0
+    race.inputs["labels"].value = 100.0
     assert until(lambda: race.answers) and race.wait(60)
     assert (race.answers[-1].labels, race.answers[-1].mixed) == (100, False)
-    race._inputs["width"].value = 32
+    race.inputs["width"].value = 32
     assert until(lambda: len(race.answers) == 2) and race.wait(60) and race.answers[-1].width == 32
 
 

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 import torch
-from helpers import answers_at_once, headless_page, per_cent, stops_and_starts, student_interval, until, x, y
+from helpers import answers_at_once, headless_page, line, per_cent, stops_and_starts, student_interval, until, x, y
 
 from kdutils.cohorts import Splits, cohort, distilled
 from kdutils.datasets import take
@@ -399,7 +399,7 @@ def test_other_teachers_than_those_asked_start_the_run_anew():
     lab.pace = 20.0      # slow enough to be caught among the students
     lab.train()
     assert until(lambda: lab.phase == "students" and len(x(lab, "strict students mean")) > 1)
-    lab._inputs["eta"].value = 0.3
+    lab.inputs["eta"].value = 0.3
     assert until(lambda: lab.phase == "teachers" and lab.knobs["eta"][-1] == 0.3)
     lab.full_speed = True
     assert lab.wait(60) and lab.answers[-1].eta == 0.3 and not lab.answers[-1].mixed
@@ -414,10 +414,10 @@ def test_pause_step_stop_and_a_second_run(endless):
 
 def test_letting_go_of_a_control_runs_to_the_answer(lab):
     assert lab.widget
-    lab._inputs["eta"].value = 0.6
+    lab.inputs["eta"].value = 0.6
     assert until(lambda: lab.answers) and lab.wait(60)
     assert (lab.answers[-1].eta, lab.answers[-1].mixed) == (0.6, False)
-    lab._inputs["temperature"].value = 4.0
+    lab.inputs["temperature"].value = 4.0
     assert until(lambda: len(lab.answers) == 2) and lab.wait(60)
     assert lab.answers[-1].temperature == 4.0
 
@@ -569,8 +569,8 @@ def test_refusals_are_sentences_by_hand_too(answer):
     assert answer.widget
     with pytest.raises(ParameterError):
         answer.set(ranks=1)
-    answer._inputs["ranks"].value = 7
-    assert answer.values["ranks"] == 7 and "ranks 2 to 7" in answer._reading_line.text
+    answer.inputs["ranks"].value = 7
+    assert answer.values["ranks"] == 7 and "ranks 2 to 7" in line(answer, "kd-reading").text
 
 
 def test_groups_that_leave_a_class_out_are_refused_before_any_training(refuses, monkeypatch):
