@@ -86,7 +86,7 @@ class ToleranceLab(AnsweringPanel):
         self.answers.clear()
         self.teachers: dict[str, Tensor] = {}       # kind -> logits (S, N, C) of teachers that are trained
         self.made_of: tuple[float, int] | None = None     # eta and K of the tolerant ones; None if they moved
-        self.answering: dict[str, Tensor] = {}      # kind -> logits (S, Q, C) of the test images, at this moment
+        self.test_logits: dict[str, Tensor] = {}      # kind -> logits (S, Q, C) of the test images, at this moment
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -142,7 +142,7 @@ class ToleranceLab(AnsweringPanel):
 
     def _draw_mass(self) -> None:
         mass = {kind: metrics.mass_by_rank(logits, self.values["temperature"]).mean(0).cpu().numpy()
-                for kind, logits in self.answering.items()}
+                for kind, logits in self.test_logits.items()}
         self.chart.set("tolerant mass", y=mass.get("tolerant", np.full(10, np.nan)))
         strict = mass.get("strict", np.full(10, np.nan))
         self.chart.set("strict mass", x=np.ravel([[k - 0.4, k + 0.4, np.nan] for k in RANKS]), y=np.repeat(strict, 3))
@@ -164,7 +164,7 @@ class ToleranceLab(AnsweringPanel):
             clear_band(self.chart, f"{kind} students")
             if kind not in self.teachers:
                 clear_band(self.chart, f"{kind} teachers")
-                self.answering.pop(kind, None)
+                self.test_logits.pop(kind, None)
 
     def start(self) -> Iterator[Moment]:
         missing = [kind for kind in KINDS if kind not in self.teachers]
@@ -184,7 +184,7 @@ class ToleranceLab(AnsweringPanel):
         self.knobs.set(**self._wanted())
         for snapshot in train(population, task, tolerant_teacher, self.knobs, self.teaching, self._every()):
             logits = population.predict(take(self.lab.data.inputs, self.lab.test.repeat(len(kinds), 1)))
-            self.answering |= dict(zip(kinds, logits.chunk(len(kinds)), strict=True))
+            self.test_logits |= dict(zip(kinds, logits.chunk(len(kinds)), strict=True))
             yield Moment(snapshot.step, total, self.phase, snapshot.step, self._scores(logits, kinds))
         self.teachers |= dict(zip(kinds, population.predict(self.lab.data.inputs).chunk(len(kinds)), strict=True))
         self.made_of = None if self.mixed else (self.values["eta"], self.values["ranks"])
@@ -257,12 +257,12 @@ class ToleranceLab(AnsweringPanel):
     def reading(self) -> str:
         now = dict(self.values) | (self.measured if self.scores else {})
         setting = f"eta = {now['eta']:g}, K = {now['ranks']:g}, T = {now['temperature']:.3g}"
-        if not self.answering.keys() >= set(KINDS):
+        if not self.test_logits.keys() >= set(KINDS):
             s = 2 * len(self.lab.seeds)
             return f"{setting}: press Train, or let go of a control; {s} teachers learn, then {s} students."
         ranks, t = self.values["ranks"], self.values["temperature"]
         mass, right = {}, {}
-        for kind, logits in self.answering.items():
+        for kind, logits in self.test_logits.items():
             mass[kind] = 100 * metrics.mass_by_rank(logits, t)[:, 1:ranks].sum(-1).mean().item()
             right[kind] = self._scores(logits, [kind])[kind].mean()
         secondary = "rank 2" if ranks == 2 else f"ranks 2 to {ranks}"

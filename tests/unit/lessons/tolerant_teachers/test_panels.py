@@ -489,13 +489,13 @@ def test_a_member_is_chosen_by_the_controls(grown):
         p = grown.tree[generation].of_digits[place, digit].softmax(-1).numpy()
         np.testing.assert_allclose(y(grown, "member"), p, rtol=1e-5)
         first = grown.tree[0].of_digits[place, digit].softmax(-1).numpy()
-        np.testing.assert_allclose(y(grown, "tolerant_teacher").reshape(10, 3)[:, 0], first, rtol=1e-5)
+        np.testing.assert_allclose(y(grown, "ancestor").reshape(10, 3)[:, 0], first, rtol=1e-5)
         np.testing.assert_array_equal(grown.chart.points("image")["z"], example.image.ravel())
         assert x(grown, "chosen 1") == [x(grown, kind)[generation]]
         assert y(grown, "chosen 1")[0] == pytest.approx(y(grown, kind)[generation])
         said = grown.reading()
         assert f"this {digit} " in said and kind in said
-        assert said.startswith("The tolerant_teacher" if not generation else f"Generation {generation}")
+        assert said.startswith("The ancestor" if not generation else f"Generation {generation}")
         gain = grown.tree[2].accuracy[place] - grown.tree[0].accuracy[place]
         assert f"changes by {gain.mean():+.1f} [" in said and ("against the strict" in said) == (kind != "strict")
 
