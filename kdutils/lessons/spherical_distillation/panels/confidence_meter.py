@@ -162,14 +162,14 @@ class ConfidenceMeter(AnsweringPanel):
         self.answers.clear()
         self._begin_anew()
 
-    def _static_bundle(self) -> dict:
+    def before_static(self) -> None:
         """Where nobody can move a control: the smallest and the largest teacher, then the one that was asked for."""
         if self.state == "idle":
             asked = dict(self.values)
             for width in (WIDTHS[0], WIDTHS[-1], asked["width"]):
                 self.set(width=width)
                 self.run()
-        return super()._static_bundle()
+        super().before_static()
 
     # ---- the words -------------------------------------------------------------------------------------------------
 
