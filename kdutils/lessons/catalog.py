@@ -61,7 +61,7 @@ def select(ids: Iterable[str] = ()) -> list[Claim]:
 def exercises() -> dict[str, Callable]:
     """The check of every exercise: "03.2" is the second of the fourth lesson."""
     return {function.exercise: function for lesson in LESSONS
-            for function in vars(_part(lesson, "checks")).values() if hasattr(function, "exercise")}
+            for function in getattr(_part(lesson, "checks"), "__dict__", {}).values() if hasattr(function, "exercise")}
 
 
 def recorded_at(name: str) -> Path:
