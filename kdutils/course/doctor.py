@@ -37,7 +37,7 @@ class Check:
 
 def report() -> list[Check]:
     """Every check, in the order in which a reader would mend things. Takes seconds: torch is imported."""
-    return [check for look in (python, torch_pair, gpu, threads, data, cache, widgets, front_ends, browser)
+    return [check for look in (python, torch_pair, gpu, threads, engine, data, cache, widgets, front_ends, browser)
             for check in _run(look)]
 
 
@@ -101,6 +101,16 @@ def threads(cores: int | None = None, quota: float | None = None, omp: str | Non
     if usable < 2:
         return Check("threads", "warn", found, "Give it two cores: with one the page lags during training.")
     return Check("threads", "ok", found)
+
+
+def engine() -> Check:
+    """What trains the small networks of panels and sweeps on the CPU."""
+    from kdutils.training.kernels import compiled
+
+    if compiled.installed():
+        return Check("engine", "ok", compiled.state())
+    return Check("engine", "warn", compiled.state(), "pip install -c constraints.txt numba  (live answers come several "
+                                                     "times sooner with it)")
 
 
 def data() -> Iterable[Check]:

@@ -94,6 +94,7 @@ def subclass_teacher(sizes: Sequence[int], form: str = "contrastive") -> Callabl
         extra = subclass_auxiliary(logits, knobs["t_aux"]) if form == "contrastive" else subclass_entropy(logits, sizes)
         return loss + beta * extra
 
+    objective.made_by = subclass_teacher, sizes, form
     return objective
 
 
@@ -111,6 +112,7 @@ def subclass_distillation(sizes: Sequence[int]) -> Callable:
         hard = cross_entropy(class_logits(student["logits"], sizes), labels)
         return knobs["alpha"] * soft + (1 - knobs["alpha"]) * hard
 
+    objective.made_by = subclass_distillation, sizes
     return objective
 
 

@@ -33,8 +33,9 @@ def check_knob(name: str, value: float) -> float:
 class Knobs:
     """Named values, each one number for all members or a sequence with one number per member.
 
-    `set` may be called from any thread at any time; the loop sees the change at its next step. A reader of the
-    values always sees one consistent set: it is replaced whole, never edited.
+    `set` may be called from any thread at any time; the loop sees the change at its next step, compiled kernels within
+    10 steps (a few milliseconds). A reader of the values always sees one consistent set: it is replaced whole, never
+    edited.
     """
 
     def __init__(self, **values: float | Sequence[float]):

@@ -19,8 +19,9 @@ def notebook_packages():
 def test_the_report_covers_what_breaks_and_this_machine_has_the_essentials(notebook_packages):
     checks = doctor.report()
     by_name = {check.name: check for check in checks}
-    assert {"Python", "torch", "GPU", "threads", "data: digits", "cache", "notebook packages", "front end: plotly",
-            "front end: anywidget", "front end: jupyterlab_widgets", "browser for tests"} <= set(by_name)
+    assert {"Python", "torch", "GPU", "threads", "engine", "data: digits", "cache", "notebook packages",
+            "front end: plotly", "front end: anywidget", "front end: jupyterlab_widgets",
+            "browser for tests"} <= set(by_name)
     for name in ("Python", "torch", "data: digits", "notebook packages"):
         assert by_name[name].status == "ok", by_name[name]
     for check in checks:

@@ -20,6 +20,15 @@ SHORT = Recipe(steps=30, batch=16)
 TEMPERATURES, ALPHAS = (1.0, 4.0, 20.0, 2.0), (1.0, 0.9, 0.5, 0.0)
 
 
+@pytest.fixture(autouse=True, params=["torch", "kernels"])
+def engine(request, monkeypatch):
+    """Both engines keep every promise of the loop; what the kernels do not know is torch's under either name."""
+    if request.param == "kernels":
+        pytest.importorskip("numba", reason="the kernels need numba")
+    monkeypatch.setenv("KDUTILS_ENGINE", request.param)
+    return request.param
+
+
 def plain(spec):
     """The network as a reader of torch's tutorials would write it."""
     if isinstance(spec, ConvNet):

@@ -1,0 +1,316 @@
+"""The compiled kernels against what they stand for: each twin against its objective, the engine against the loop."""
+
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kdutils.datasets import load
+from kdutils.networks import MLP, ConvNet, Population
+from kdutils.objectives import (
+    ancestor,
+    ancestor_convex,
+    distillation,
+    hard_labels,
+    subclass_distillation,
+    subclass_teacher,
+)
+from kdutils.training import RANGES, Knobs, Recipe, Task, fit, steps
+from kdutils.training.kernels import FILL, compiled, run
+from kdutils.training.kernels.twins import TWINS, twin_of
+
+pytest.importorskip("numba", reason="the kernels need numba")
+
+OBJECTIVES = {"hard labels": hard_labels, "distillation": distillation, "ancestor": ancestor,
+              "ancestor, convex": ancestor_convex, "subclass distillation": subclass_distillation((3, 1, 4)),
+              "subclass teacher": subclass_teacher((3, 1, 4)), "by entropy": subclass_teacher((3, 1, 4), "entropy")}
+KNOBS = {"temperature": 4.0, "alpha": 0.7, "eta": 0.6, "ranks": 3.0, "epsilon": 0.1, "beta": 0.3, "t_aux": 0.5}
+
+
+@pytest.fixture(autouse=True)
+def kernels(monkeypatch):
+    monkeypatch.setenv("KDUTILS_ENGINE", "kernels")
+
+
+@pytest.fixture
+def threads():
+    """Sets how many threads torch, and with it the kernels, may use."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def by_autograd(objective, logits, teacher, labels, knobs):
+    """Loss and gradient with respect to the weights and the bias of logits = x, in double precision."""
+    x = torch.from_numpy(logits).double()
+    weight = torch.eye(x.shape[1], dtype=torch.float64, requires_grad=True)
+    bias = torch.zeros(x.shape[1], dtype=torch.float64, requires_grad=True)
+    values = {name: torch.tensor([float(np.float32(value))], dtype=torch.float64) for name, value in knobs.items()}
+    loss = objective({"logits": (x @ weight.T + bias)[None]}, {"logits": torch.from_numpy(teacher).double()[None]},
+                     torch.from_numpy(labels)[None], values)
+    return loss.item(), torch.cat([part.flatten() for part in torch.autograd.grad(loss.sum(), (weight, bias))]).numpy()
+
+
+def by_kernel(objective, logits, teacher, labels, knobs):
+    """The same from one step of the kernel: after it Adam's mean is a tenth of the gradient."""
+    batch, classes = logits.shape
+    twin, wide = twin_of(objective), -(-classes // FILL) * FILL
+    inputs = np.zeros((batch, wide), np.float32)
+    inputs[:, :classes] = logits
+    size = classes * (classes + 1)
+    parameters, mean, square = np.zeros((3, -(-size // FILL) * FILL), np.float32)
+    parameters[:classes**2] = np.eye(classes, dtype=np.float32).ravel()
+    loss, rows = np.zeros(1), np.arange(batch)
+    values = np.array([[knobs.get(name, 0) for name in RANGES]], np.float32)
+    compiled.kernel()(0, 1, np.array([classes, classes]), inputs.ravel(), labels[None], rows[None], rows[None, None],
+                      teacher.ravel() if twin.teacher else np.zeros(0, np.float32), np.zeros(1, np.int64), twin.kind,
+                      np.array(twin.sizes, np.int64), values, np.zeros(1), 0, parameters, mean, square, loss)
+    return loss[0], mean[:size].astype(np.float64) / float(1 - np.float32(0.9))
+
+
+@given(kind=st.sampled_from(sorted(OBJECTIVES)), seed=st.integers(0, 10**6), batch=st.integers(2, 70),
+       size=st.sampled_from([0.1, 1.0, 5.0]), temperature=st.floats(0.5, 50), alpha=st.sampled_from([0.0, 0.3, 1.0]),
+       eta=st.sampled_from([0.0, 0.6, 1.0]), ranks=st.integers(2, 8), epsilon=st.sampled_from([0.0, 0.1, 1.0]),
+       beta=st.sampled_from([0.0, 0.1, 2.0]), t_aux=st.floats(0.2, 5))
+@settings(max_examples=400)
+def test_every_twin_is_its_objective(kind, seed, batch, size, **knobs):
+    """Loss and gradient to a millionth, over inputs, knobs and temperatures, against autograd in double precision.
+
+    Distillation's loss to a millionth of T^2: that multiplies a small difference of logarithms, in whatever code.
+    """
+    random = np.random.default_rng(seed)
+    logits, teacher = (size * random.standard_normal((2, batch, 8))).astype(np.float32)
+    objective = OBJECTIVES[kind]
+    labels = random.integers(len(twin_of(objective).sizes) or 8, size=batch)
+    loss, gradient = by_kernel(objective, logits, teacher, labels, knobs)
+    expected, slope = by_autograd(objective, logits, teacher, labels, knobs)
+    size = knobs["temperature"] ** 2 if twin_of(objective).teacher else 1
+    assert loss == pytest.approx(expected, rel=1e-6, abs=1e-6 * max(1, size))
+    np.testing.assert_allclose(gradient, slope, rtol=1e-6, atol=1e-6 * max(1, np.abs(slope).max()))
+
+
+def test_every_twin_of_the_table_is_tested():
+    assert {twin_of(objective).kind for objective in OBJECTIVES.values()} == {twin.kind for twin in TWINS.values()}
+
+
+def test_an_objective_without_a_twin_is_torchs(monkeypatch):
+    monkeypatch.setattr(compiled, "kernel", lambda: pytest.fail("nothing to compile"))
+    population, task = Population(MLP(), (0, 1)), made_task(2)
+    unknown = lambda *arguments: distillation(*arguments)  # noqa: E731
+    for one, how in ((population, {"objective": unknown}), (Population(ConvNet(), (0, 1)), {}),
+                     (population, {"recipe": Recipe(optimizer="sgd")}),
+                     (population, {"task": Task(**vars(task) | {"labels": task.labels + 5})}),
+                     (population, {"task": Task(**vars(task) | {"inputs": task.inputs.double()})}),
+                     (population, {"task": Task(**vars(task) | {"teacher": None})})):
+        arguments = {"population": one, "task": task, "objective": distillation, "knobs": Knobs(), "recipe": Recipe(),
+                     "every": 20} | how
+        assert run.training(**arguments) is None, how
+
+
+def made_task(members, seed=0):
+    """Members with different images and teachers."""
+    digits, random = load("digits"), torch.Generator().manual_seed(seed)
+    train = torch.stack([torch.randperm(1000, generator=random)[:200] for _ in range(members)])
+    teacher = 5 * torch.randn(members, len(digits), 10, generator=random)
+    return Task(digits.inputs, digits.labels, train, tuple(range(members)), {"logits": teacher})
+
+
+def trained(spec, task, objective=distillation, n_steps=60, every=20, knobs=None, batch=64):
+    population = Population(spec, task.seeds)
+    history = fit(population, task, objective, Knobs(**(knobs or KNOBS)), Recipe(n_steps, batch), every)
+    return population, history
+
+
+@pytest.mark.parametrize("objective", [hard_labels, distillation, ancestor, subclass_distillation((5, 5)),
+                                       subclass_teacher((5, 5))],
+                         ids=["hard labels", "distillation", "ancestor", "subclass distillation", "subclass teacher"])
+@pytest.mark.parametrize("spec, batch", [(MLP(64, (16,), 10), 64), (MLP(64, (13, 7), 10), 20), (MLP(64, (), 10), 64)],
+                         ids=str)
+def test_60_steps_end_where_the_loops_end(objective, spec, batch, monkeypatch):
+    task = made_task(3)
+    task = Task(**vars(task) | {"labels": task.labels % 2}) if hasattr(objective, "made_by") else task
+    knobs = KNOBS | {"temperature": [1.0, 4.0, 20.0], "alpha": [0.0, 0.9, 1.0], "beta": [0.0, 0.3, 0.1]}
+    ours, ours_seen = trained(spec, task, objective, knobs=knobs, batch=batch)
+    monkeypatch.setenv("KDUTILS_ENGINE", "torch")
+    loops, loops_seen = trained(spec, task, objective, knobs=knobs, batch=batch)
+    near = 1e-5 if spec == MLP() else 5e-5
+    torch.testing.assert_close(ours.predict(task.inputs), loops.predict(task.inputs), atol=near, rtol=near)
+    torch.testing.assert_close(ours_seen.loss, loops_seen.loss, atol=1e-5, rtol=1e-5, equal_nan=True)
+
+
+@pytest.mark.parametrize("spec", [MLP(64, (16,), 10), MLP(64, (13, 7), 10)], ids=str)
+def test_a_member_alone_is_itself_among_others_for_any_number_of_threads(spec, threads):
+    task = made_task(5)
+    ends = []
+    for number in (1, 2, 3, 8):
+        threads(number)
+        ends.append(trained(spec, task)[0].parameters)
+        assert torch.get_num_threads() == number
+    for m in range(5):
+        alone = Task(task.inputs, task.labels, task.train[m:m + 1], (m,), {"logits": task.teacher["logits"][m:m + 1]})
+        for name, value in trained(spec, alone)[0].parameters.items():
+            assert all(torch.equal(value[0], end[name][m]) for end in ends), name
+
+
+def test_how_often_it_is_looked_at_changes_nothing():
+    task = made_task(3)
+    often, seldom = (trained(MLP(), task, every=every)[0].parameters for every in (1, 60))
+    assert all(torch.equal(value, seldom[name]) for name, value in often.items())
+
+
+def test_no_thread_is_left_and_memory_stays_flat(threads):
+    threads(2)
+    task, before = made_task(4), threading.active_count()
+    trained(MLP(), task)
+    running = steps(Population(MLP(), task.seeds), task, distillation, Knobs(**KNOBS), Recipe(60), 5)
+    next(running), next(running)
+    running.close()
+    assert threading.active_count() == before
+    peaks = []
+    for _ in range(100):
+        trained(MLP(), task, n_steps=10)
+        peaks.append(_resident())
+    assert peaks[-1] <= peaks[30] + 4 * 2**20
+
+
+def _resident() -> int:
+    """Bytes of this process in memory."""
+    psutil = pytest.importorskip("psutil")
+    return psutil.Process().memory_info().rss
+
+
+def test_two_trainings_at_once_do_not_touch_each_other(threads):
+    threads(2)
+    task = made_task(4)
+    expected, ends = trained(MLP(), task, n_steps=200)[0].parameters, [None] * 3
+
+    def work(i):
+        ends[i] = trained(MLP(), task, n_steps=200)[0].parameters
+
+    workers = [threading.Thread(target=work, args=(i,)) for i in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert all(torch.equal(value, end[name]) for end in ends for name, value in expected.items())
+
+
+def test_a_knob_turned_while_it_trains_acts_within_ten_steps():
+    """At the next call of the kernel, that is; and a wrong one is refused in the objective's own words."""
+    task = made_task(2)
+    turned, never = Knobs(**KNOBS), Knobs(**KNOBS)
+    populations = [Population(MLP(), task.seeds) for _ in range(2)]
+    first, second = (steps(one, task, distillation, knobs, Recipe(60), 10)
+                     for one, knobs in zip(populations, (turned, never), strict=True))
+    losses = []
+    for number in range(4):
+        losses.append([next(running).loss for running in (first, second)])
+        if number == 1:
+            turned.set(temperature=9.0)
+    assert torch.equal(losses[1][0], losses[1][1]) and not torch.equal(losses[2][0], losses[2][1])
+
+
+def test_a_knob_that_the_objective_refuses_is_refused_in_its_words(refuses):
+    knobs, task = Knobs(**KNOBS), made_task(2)
+    running = steps(Population(MLP(), task.seeds), task, ancestor, knobs, Recipe(60), 10)
+    next(running), next(running)
+    knobs.set(ranks=11)
+    with refuses("between 2 and 10", "11"):
+        next(running)
+
+
+# Compiling --------------------------------------------------------------------------------------------------------
+
+def test_torch_trains_while_the_kernels_are_compiled_and_nobody_compiles_twice(monkeypatch):
+    may_end, made = threading.Event(), []
+    real = compiled.kernel()
+
+    def slowly():
+        made.append(threading.get_ident())
+        may_end.wait(60)
+        return real
+
+    compiler = compiled.Compiler(slowly)
+    monkeypatch.setattr(compiled, "_COMPILER", compiler)
+    monkeypatch.setattr(compiled, "kept", lambda: False)
+    monkeypatch.setenv("KDUTILS_ENGINE", "auto")
+    assert [compiled.kernel() for _ in range(3)] == [None] * 3 and not compiler.ready.is_set()
+    assert trained(MLP(), made_task(2))[1].complete, "torch trains meanwhile"
+    may_end.set()
+    assert compiler.ready.wait(60) and compiled.kernel() is real and len(made) == 1
+
+
+def test_a_compiler_that_fails_says_so_once_and_leaves_training_to_torch(monkeypatch):
+    def fails():
+        raise TypeError("no such processor")
+
+    compiler = compiled.Compiler(fails)
+    monkeypatch.setattr(compiled, "_COMPILER", compiler)
+    with pytest.warns(UserWarning, match="no such processor"):
+        assert compiled.kernel() is None
+    assert compiled.kernel() is None and trained(MLP(), made_task(2))[1].complete
+
+
+@pytest.mark.parametrize("engine, words", [("torch", "KDUTILS_ENGINE=torch"), ("kernels", "compiled")])
+def test_the_doctor_says_what_trains(engine, words, monkeypatch):
+    compiled.kernel()
+    monkeypatch.setenv("KDUTILS_ENGINE", engine)
+    assert words in compiled.state()
+
+
+def test_without_numba_torch_trains(monkeypatch, refuses):
+    monkeypatch.setattr(compiled.util, "find_spec", lambda name: None)
+    with refuses("KDUTILS_ENGINE", "kernels"):
+        compiled.kernel()
+    monkeypatch.setenv("KDUTILS_ENGINE", "auto")
+    assert compiled.kernel() is None and "not installed" in compiled.state()
+
+
+def test_an_unknown_engine_is_refused(monkeypatch, refuses):
+    monkeypatch.setenv("KDUTILS_ENGINE", "warp")
+    with refuses("KDUTILS_ENGINE", "auto, torch, kernels", "warp"):
+        compiled.kernel()
+
+
+SMALL = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from numba import int64
+from kdutils.training.kernels import compiled
+from small import twice
+folder, start = Path(sys.argv[1]), float(sys.argv[2])
+while time.time() < start: pass  # all at once
+function = compiled.compile_into(folder, twice, (int64,))
+assert function(21) == 42
+print(sum(function.stats.cache_hits.values()), (folder / "complete").exists())
+"""
+
+
+def _compile_in_processes(folder, tmp_path, processes=1):
+    """Each process's cache hits, and whether the folder is complete then."""
+    (tmp_path / "small.py").write_text("from numba import njit\n\n@njit\ndef twice(x):\n    return 2 * x\n")
+    start = time.time() + 5 * (processes > 1)
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{SMALL}", folder, str(start)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+               for _ in range(processes)]
+    ends = [one.communicate(timeout=300) for one in running]
+    assert not any(one.returncode for one in running), ends
+    return [out.split() for out, _ in ends]
+
+
+def test_processes_that_compile_at_once_do_it_all_the_same_and_the_next_one_loads(tmp_path):
+    folder = tmp_path / "kernels"
+    assert all(complete == "True" for _, complete in _compile_in_processes(folder, tmp_path, 2))
+    assert _compile_in_processes(folder, tmp_path) == [["1", "True"]]
+
+
+def test_a_folder_that_refuses_is_left_out(tmp_path):
+    (tmp_path / "file").touch()
+    assert _compile_in_processes(tmp_path / "file" / "kernels", tmp_path) == [["0", "False"]]
