@@ -1,4 +1,4 @@
-"""A second engine behind `training.steps`: kernels compiled by numba, which take a network through a whole step.
+"""A second engine behind `training.train`: kernels compiled by numba, which take a network through a whole step.
 
 A step of a small population in torch is two hundred calls, each of which costs more than its arithmetic, and at larger
 sizes every intermediate goes through memory. Here a member's step is one call, and what it needs stays in the

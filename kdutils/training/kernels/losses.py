@@ -30,17 +30,23 @@ from kdutils.training.kernels.lanes import (
     total,
 )
 from kdutils.training.kernels.twins import (
-    ANCESTOR,
-    ANCESTOR_CONVEX,
+    ALPHA,
+    BETA,
     CONTRASTIVE,
     DISTILLATION,
     ENTROPY,
+    EPSILON,
+    ETA,
     HARD_LABELS,
+    RANKS,
     SUBCLASS_DISTILLATION,
+    T_AUX,
+    TEMPERATURE,
+    TOLERANT_TEACHER,
+    TOLERANT_TEACHER_CONVEX,
 )
 
 F = np.float32
-TEMPERATURE, ALPHA, ETA, RANKS, EPSILON, BETA, T_AUX = range(7)  # columns of the knobs, the order of RANGES
 
 
 @inner
@@ -57,9 +63,9 @@ def loss_and_gradient(kind, z, t, y, weight, g, knobs, sizes, classes, batch, n,
             loss += matching(z, t, weight, g, knobs[TEMPERATURE], alpha, classes, n, a, b)
         if alpha != 1:
             loss += tolerant(z, y, weight, g, F(1 - alpha), F(0), F(0), F(2), F(0), classes, n, a, b)
-    elif kind == ANCESTOR:
+    elif kind == TOLERANT_TEACHER:
         loss = tolerant(z, y, weight, g, F(1), knobs[EPSILON], eta, knobs[RANKS], beta, classes, n, a, b)
-    elif kind == ANCESTOR_CONVEX:
+    elif kind == TOLERANT_TEACHER_CONVEX:
         loss = tolerant(z, y, weight, g, eta, F(0), F(1 - eta), knobs[RANKS], F(0), classes, n, a, b)
     elif kind == SUBCLASS_DISTILLATION:
         if alpha != 0:

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from kdutils.networks import MLP, Population
 from kdutils.training.kernels import FILL, compiled
-from kdutils.training.kernels.twins import Twin, twin_of
-from kdutils.training.knobs import RANGES, Knobs
+from kdutils.training.kernels.twins import KNOBS, Twin, twin_of
+from kdutils.training.knobs import Knobs
 from kdutils.training.loop import SCHEDULES, Objective, Recipe, Snapshot, Task, batches
 
 STEPS = 10  # at most, between two looks at the knobs
@@ -124,7 +124,7 @@ def _arrays(task: Task, spec: MLP, twin: Twin) -> tuple:
 
 
 class _Knobs:
-    """The knobs as the kernels read them: (M, 7), those of RANGES in their order, 0 for one that was not given.
+    """The knobs as the kernels read them: (M, 7), those of KNOBS in their order, 0 for one that was not given.
 
     Whenever they have changed the objective itself is asked whether it can be computed with them, with its own words
     if it cannot.
@@ -132,7 +132,7 @@ class _Knobs:
 
     def __init__(self, knobs: Knobs, task: Task, objective: Objective, classes: int):
         self._knobs, self._task, self._objective, self._classes = knobs, task, objective, classes
-        self._seen, self._values = None, np.zeros((len(task.seeds), len(RANGES)), np.float32)
+        self._seen, self._values = None, np.zeros((len(task.seeds), len(KNOBS)), np.float32)
 
     def read(self, position: Tensor) -> np.ndarray:
         """The values of this moment; position (M, batch) is of the batch with which the objective is asked."""
@@ -141,7 +141,7 @@ class _Knobs:
             _, teacher, labels = self._task.batch(position[:, :2])
             with torch.no_grad():
                 self._objective({"logits": torch.zeros(*labels.shape, self._classes)}, teacher, labels, values)
-            for column, name in enumerate(RANGES):
+            for column, name in enumerate(KNOBS):
                 self._values[:, column] = values.get(name, 0.0)
             self._seen = values
         return self._values

@@ -9,15 +9,20 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
 from kdutils.objectives import (
-    ancestor,
-    ancestor_convex,
     distillation,
     hard_labels,
     subclass_distillation,
     subclass_teacher,
+    tolerant_teacher,
+    tolerant_teacher_convex,
 )
 
-(HARD_LABELS, DISTILLATION, ANCESTOR, ANCESTOR_CONVEX, SUBCLASS_DISTILLATION, CONTRASTIVE, ENTROPY) = range(7)
+# The knobs that kernels read, and the columns in which they find them.
+KNOBS = ("temperature", "alpha", "eta", "ranks", "epsilon", "beta", "t_aux")
+TEMPERATURE, ALPHA, ETA, RANKS, EPSILON, BETA, T_AUX = range(len(KNOBS))
+
+(HARD_LABELS, DISTILLATION, TOLERANT_TEACHER, TOLERANT_TEACHER_CONVEX, SUBCLASS_DISTILLATION, CONTRASTIVE,
+ ENTROPY) = range(7)
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,8 @@ class Twin:
 TWINS: dict[Hashable, Twin] = {
     hard_labels: Twin(HARD_LABELS),
     distillation: Twin(DISTILLATION, teacher=True),
-    ancestor: Twin(ANCESTOR),
-    ancestor_convex: Twin(ANCESTOR_CONVEX),
+    tolerant_teacher: Twin(TOLERANT_TEACHER),
+    tolerant_teacher_convex: Twin(TOLERANT_TEACHER_CONVEX),
     (subclass_distillation,): Twin(SUBCLASS_DISTILLATION, teacher=True),
     (subclass_teacher, "contrastive"): Twin(CONTRASTIVE),
     (subclass_teacher, "entropy"): Twin(ENTROPY),
