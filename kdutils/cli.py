@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kdutils import __version__
-from kdutils.errors import ParameterError, one_of
+from kdutils.errors import AbsentError, ParameterError, one_of
 
 if TYPE_CHECKING:
     from kdutils.claims import Claim
@@ -296,7 +296,7 @@ def recorded(load: Callable[[str], "Results"], experiment: str) -> "Results | No
     """The stored results of an experiment, or None where the course has none yet."""
     try:
         return load(experiment)
-    except ParameterError:
+    except AbsentError:  # a record that is there and damaged is an error, and no missing one
         return None
 
 

@@ -62,6 +62,7 @@ class Splits:
     @classmethod
     def of(cls, data: Dataset, seeds: int = 12, seed: int = 0) -> "Splits":
         """The same for a data set at hand, such as one with coarser labels."""
+        seed = whole("seed", seed, 0)
         chosen = tuple(range(seed, seed + whole("seeds", seeds, 1)))
         splits = [split(data, one) for one in chosen]
         return cls(data, chosen, torch.stack([s.pool for s in splits]), torch.stack([s.test for s in splits]))

@@ -1,12 +1,16 @@
 """One clear sentence for every wrong value: what it is, what it may be."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from numbers import Real
 
 
 class ParameterError(ValueError):
     """A value the reader chose is outside its range; the message is one sentence."""
+
+
+class AbsentError(ParameterError):
+    """What was asked for is not there, which is another thing than being there and damaged."""
 
 
 class NotMeasuredError(ParameterError):
@@ -16,21 +20,21 @@ class NotMeasuredError(ParameterError):
 def positive(name: str, value: float) -> float:
     """Return `value` if it is a finite number > 0, else raise ParameterError."""
     if not (_is_number(value) and value > 0):
-        raise ParameterError(f"{name} must be a number > 0, got {value!r}.")
+        raise ParameterError(f"{name} must be a number > 0, got {_shown(value)}.")
     return value
 
 
 def at_least(name: str, value: float, low: float) -> float:
     """Return `value` if it is a finite number >= low, else raise ParameterError."""
     if not (_is_number(value) and value >= low):
-        raise ParameterError(f"{name} must be a number >= {low:g}, got {value!r}.")
+        raise ParameterError(f"{name} must be a number >= {low:g}, got {_shown(value)}.")
     return value
 
 
 def between(name: str, value: float, low: float, high: float) -> float:
     """Return `value` if low <= value <= high, else raise ParameterError."""
     if not (_is_number(value) and low <= value <= high):
-        raise ParameterError(f"{name} must be between {low:g} and {high:g}, got {value!r}.")
+        raise ParameterError(f"{name} must be between {low:g} and {high:g}, got {_shown(value)}.")
     return value
 
 
@@ -39,14 +43,18 @@ def whole(name: str, value: int, low: int, high: int | None = None, why: str = "
     bounds = f"at least {low}" if high is None else f"between {low} and {high}"
     ok = _is_number(value) and value == int(value) and value >= low and (high is None or value <= high)
     if not ok:
-        raise ParameterError(f"{name} must be a whole number {bounds}{why and ' (' + why + ')'}, got {value!r}.")
+        raise ParameterError(f"{name} must be a whole number {bounds}{why and ' (' + why + ')'}, got {_shown(value)}.")
     return int(value)
 
 
 def one_of(name: str, value: str, allowed: Collection[str]) -> str:
     """Return `value` if it is one of `allowed`, else raise ParameterError."""
-    if value not in allowed:
-        raise ParameterError(f"{name} must be one of {', '.join(map(str, allowed))}; got {value!r}.")
+    try:
+        known = isinstance(value, Hashable) and value in allowed
+    except (RuntimeError, TypeError, ValueError):  # an array that holds several values equals none of them
+        known = False
+    if not known:
+        raise ParameterError(f"{name} must be one of {', '.join(map(str, allowed))}; got {_shown(value)}.")
     return value
 
 
@@ -55,6 +63,12 @@ def different(name: str, values: Sequence) -> Sequence:
     if twice := [value for i, value in enumerate(values) if value in values[:i]]:
         raise ParameterError(f"{name} must be different values, got {twice[0]!r} twice.")
     return values
+
+
+def _shown(value) -> str:
+    """A value in one line of at most 80 characters."""
+    line = " ".join(repr(value).split())
+    return line if len(line) <= 80 else f"{line[:77]}..."
 
 
 def _is_number(value) -> bool:

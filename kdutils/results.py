@@ -15,7 +15,7 @@ from scipy import stats
 
 import kdutils
 from kdutils import cache
-from kdutils.errors import NotMeasuredError, ParameterError
+from kdutils.errors import AbsentError, NotMeasuredError, ParameterError
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class Results:
         try:
             text = Path(path).read_text()
         except FileNotFoundError:
-            raise ParameterError(f"there are no results at {path}.") from None
+            raise AbsentError(f"there are no results at {path}.") from None
         except OSError as error:
             raise ParameterError(f"the results at {path} cannot be read ({error.strerror}).") from error
         except UnicodeDecodeError as error:

@@ -149,8 +149,8 @@ def load(name: str = "digits", device: str | torch.device = "cpu") -> Dataset | 
     except OSError as error:
         raise ParameterError(f"The data set {name} in {root()} cannot be read ({error.strerror}).") from error
     try:
-        return data.to(device)
-    except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
+        return data.to(torch.device(device))
+    except (RuntimeError, AssertionError, TypeError) as error:  # torch built without CUDA asserts
         raise ParameterError(f"device must be one that torch can use here, such as cpu, got {device!s}.") from error
 
 

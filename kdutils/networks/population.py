@@ -16,11 +16,13 @@ from torch import Tensor, nn
 
 from kdutils import rng
 from kdutils.errors import ParameterError
+from kdutils.networks.room import free_memory
 
 Parameters = Mapping[str, Tensor]
 Outputs = dict[str, Tensor]
 
 _BORROWED = threading.Lock()
+_TRAINED = 16  # bytes of a parameter in training: the number, its gradient, and Adam's two means
 
 
 class Specification(Protocol):
@@ -59,6 +61,7 @@ class Population:
     def __init__(self, spec: Specification, seeds: Sequence[int], device: str | torch.device = "cpu"):
         if not len(seeds):
             raise ParameterError("seeds must name at least one network, got none.")
+        _ask_for_room(spec, len(seeds), device)
         # Settings of one sweep share seeds: build each start once.
         starts = {seed: dict(spec.module(seed).named_parameters()) for seed in dict.fromkeys(seeds)}
         names = next(iter(starts.values()))
@@ -127,3 +130,13 @@ def linear(parameters: Parameters, name: str, x: Tensor) -> Tensor:
     """
     return torch.baddbmm(parameters[f"{name}.bias"][:, :, None], parameters[f"{name}.weight"],
                          x.transpose(1, 2)).transpose(1, 2)
+
+
+def _ask_for_room(spec: Specification, members: int, device: str | torch.device) -> None:
+    """Raise ParameterError where so many networks cannot fit."""
+    with torch.device("meta"):
+        need = _TRAINED * members * sum(parameter.numel() for parameter in spec.build().parameters())
+    free = free_memory(device)
+    if free is not None and need > free:
+        raise ParameterError(f"{members} networks {spec} take {need / 1e9:,.1f} GB in training, and "
+                             f"{free / 1e9:,.1f} GB are free on {device}; make them fewer or narrower.")

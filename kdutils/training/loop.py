@@ -28,6 +28,9 @@ OPTIMIZERS: dict[str, Callable] = {
 }
 
 
+MOST = 10_000_000  # steps, or images of a batch: beyond every training, below the slip of a hand
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How long and how fast: steps of `batch` images, Adam at `lr` (one number), "cosine" to zero or "constant".
@@ -45,7 +48,7 @@ class Recipe:
 
     def __post_init__(self):
         for name in ("steps", "batch"):  # 300.0, as a slider or a YAML file gives it, becomes 300
-            object.__setattr__(self, name, whole(name, getattr(self, name), 1))
+            object.__setattr__(self, name, whole(name, getattr(self, name), 1, MOST))
         positive("lr", self.lr)
         one_of("schedule", self.schedule, SCHEDULES)
         one_of("optimizer", self.optimizer, OPTIMIZERS)

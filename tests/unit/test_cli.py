@@ -79,7 +79,7 @@ def test_cache_list_and_clear():
 
 def test_claims_without_stored_results_are_not_measured(monkeypatch):
     def none(experiment):
-        raise cli.ParameterError("there are no results.")
+        raise cli.AbsentError("there are no results.")
 
     monkeypatch.setattr(catalog, "recorded", none)
     rows = json.loads(call("claims", "--json").stdout)
