@@ -14,7 +14,7 @@ TEST_ARGS ?=
 SPREAD := -n auto --dist loadgroup --no-loadscope-reorder -m "not alone"
 ALONE  := -m alone
 
-.PHONY: help lab test fast bench pictures clean
+.PHONY: help lab test fast faults bench pictures clean
 
 help:           ## show this list
 	@sed -n 's/^\([a-z]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -24,12 +24,15 @@ lab: $(READY)   ## open the course in JupyterLab
 
 test: $(READY)  ## everything: unit tests, notebooks, widgets in a real browser (BROWSER=none leaves the last out)
 	@$(PYTHON) tests/browser/get_browser.py
-	$(PYTHON) -m pytest $(SPREAD) tests/browser tests/notebooks tests/unit $(TEST_ARGS)
+	$(PYTHON) -m pytest $(SPREAD) tests/browser tests/notebooks tests/faults tests/unit $(TEST_ARGS)
 	$(PYTHON) -m pytest $(ALONE) tests/browser tests/unit $(TEST_ARGS) || [ $$? = 5 ]  # 5: TEST_ARGS chose none of these
 
 fast: $(READY)  ## the unit tests only
 	$(PYTHON) -m pytest $(SPREAD) tests/unit $(TEST_ARGS)
 	$(PYTHON) -m pytest $(ALONE) tests/unit $(TEST_ARGS) || [ $$? = 5 ]
+
+faults: $(READY) ## disks that are full, networks that lie, processes that are killed, five times in a row
+	for round in 1 2 3 4 5; do $(PYTHON) -m pytest -n auto tests/faults $(TEST_ARGS) || exit; done
 
 bench: $(READY) ## the benchmarks; they print their figures
 	$(PYTHON) -m pytest tests/benchmarks -s $(TEST_ARGS)

@@ -68,7 +68,7 @@ def test_the_makefile_installs_the_same_extras_and_installs_again_when_a_list_ch
     assert f"EXTRAS := {','.join(EXTRAS)}\n" in makefile
     assert '-c constraints.txt -e ".[$(EXTRAS)]"' in makefile
     assert re.search(r"^\$\(READY\): pyproject\.toml constraints\.txt$", makefile, re.M)
-    for target in ("lab", "test", "fast", "bench"):
+    for target in ("lab", "test", "fast", "faults", "bench"):
         assert re.search(rf"^{target}: +\$\(READY\)", makefile, re.M)
 
 
