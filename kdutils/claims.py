@@ -10,14 +10,21 @@ the range in which the statement says it lies, and the smallest difference that 
     too noisy to say            the interval crosses the edge, or there is only one seed;
     not measured                the runs it needs are not in the results.
 
-A claim is as good as its weakest part. Which claims there are is known to `lessons.catalog`.
+The verdict of a part is that of its own 95% interval. A claim is as good as its weakest part, and the more parts it has
+the more often one is decided by chance alone: so in the verdict on a whole claim a part counts as too noisy unless its
+p, adjusted for the number of parts (Holm 1979, Scandinavian Journal of Statistics 6), is below 5%. ("Seen" asks for all
+parts at once and would need no correction; "opposite" and "not seen", for which any one part is enough, do.)
+
+Which claims there are is known to `lessons.catalog`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, isnan
+from math import inf, isnan, nan
 
+import numpy as np
 import pandas as pd
+from scipy import stats
 
 from kdutils.errors import NotMeasuredError, at_least
 from kdutils.results import Effect, Results
@@ -123,11 +130,15 @@ class Claim:
 
 @dataclass(frozen=True)
 class Finding:
-    """A part and what was measured of it; `effect` is None where the runs are missing."""
+    """A part and what was measured of it; `effect` is None where the runs are missing.
+
+    p: of the t-test that the verdict rests on, adjusted for the number of the claim's parts; NaN if there is none.
+    """
 
     part: Part
     effect: Effect | None
     verdict: str
+    p: float = nan
 
     @property
     def words(self) -> str:
@@ -151,31 +162,59 @@ def judge(effect: Effect | None, low: float, high: float, worth: float = 0.0) ->
     return NOTHING if -worth < effect.low and effect.high < worth else NOISY
 
 
+def p_value(effect: Effect | None, *edges: float) -> float:
+    """Two-sided p of Student's t-test that the effect is none of `edges`: against the one nearest to the mean.
+
+    effect: with its 95% interval, which leaves out all edges exactly where p < 0.05. NaN without an interval.
+    """
+    if effect is None or isnan(effect.low):
+        return nan
+    half, freedom = (effect.high - effect.low) / 2, effect.n - 1
+    if half == 0:
+        return 0.0
+    nearest = min(abs(effect.mean - edge) for edge in edges)
+    return float(2 * stats.t.sf(nearest / half * stats.t.ppf(0.975, freedom), freedom))
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """p-values adjusted for their number by Holm's step-down method, in the order given; NaN counts, and stays NaN."""
+    ps = np.asarray(ps, float)
+    order = ps.argsort()  # NaN last
+    adjusted = np.empty_like(ps)
+    adjusted[order] = np.minimum(np.maximum.accumulate(ps[order] * np.arange(len(ps), 0, -1)), 1)
+    return adjusted.tolist()
+
+
 def findings(claim: Claim, results: Results) -> list[Finding]:
     """Each part of the claim, measured on these results.
 
     A setting that was not run is no error, a column that the results do not have is one: ParameterError.
     """
-    measured = [_measure(part, results) for part in claim.parts]
-    return [Finding(part, effect, judge(effect, part.low, part.high, part.worth))
-            for part, effect in zip(claim.parts, measured, strict=True)]
+    effects = [_measure(part, results) for part in claim.parts]
+    pairs = list(zip(claim.parts, effects, strict=True))
+    verdicts = [judge(effect, part.low, part.high, part.worth) for part, effect in pairs]
+    ps = [p_value(effect, *((-part.worth, part.worth) if found == NOTHING else (part.low, part.high)))
+          for (part, effect), found in zip(pairs, verdicts, strict=True)]
+    return [Finding(*one) for one in zip(claim.parts, effects, verdicts, holm(ps), strict=True)]
 
 
 def verdict(claim: Claim, results: Results) -> str:
-    """The verdict on the whole claim."""
-    return min((finding.verdict for finding in findings(claim, results)), key=WEAKEST_FIRST.index)
+    """The verdict on the whole claim, corrected for the number of its parts."""
+    counted = (finding.verdict if finding.verdict == MISSING or finding.p < 0.05 else NOISY
+               for finding in findings(claim, results))
+    return min(counted, key=WEAKEST_FIRST.index)
 
 
 def table(results: Results, claims: Iterable[Claim]) -> pd.DataFrame:
-    """A row per part: claim, says, mean, low, high, seeds, unit, rule, worth, part's verdict and the claim's."""
+    """A row per part: claim, says, mean, low, high, seeds, unit, rule, worth, p, part's verdict and the claim's."""
     rows = []
     for claim in claims:
         whole = verdict(claim, results)
         for finding in findings(claim, results):
-            effect, part = finding.effect or Effect(float("nan"), float("nan"), float("nan"), 0), finding.part
+            effect, part = finding.effect or Effect(nan, nan, nan, 0), finding.part
             rows.append({"claim": claim.id, "says": part.says, "mean": effect.mean, "low": effect.low,
                          "high": effect.high, "seeds": effect.n, "unit": part.unit, "rule": part.rule,
-                         "worth": part.worth, "part verdict": finding.verdict, "verdict": whole})
+                         "worth": part.worth, "p": finding.p, "part verdict": finding.verdict, "verdict": whole})
     return pd.DataFrame(rows)
 
 

@@ -242,7 +242,8 @@ def claims(ids: tuple[str, ...], as_json: bool, measure: bool, record: bool) -> 
             click.echo(f"      {MARKS[part['verdict']]} {part['words']:<26} {part['says']}: {part['text']}; "
                        f"the claim says {part['rule']}")
             if ids:
-                click.echo(f"{'':<35} {part['compares']}; worth {part['worth']:g}")
+                p = "" if part["p"] is None else f"; p = {part['p']:.2g} (Holm)"
+                click.echo(f"{'':<35} {part['compares']}; worth {part['worth']:g}{p}")
         origin = f"measured {row['date']} on {row['device']}" if row["date"] else "no results are stored"
         click.echo(f"{'':<35} {origin}; {row['source']}\n")
 
@@ -332,7 +333,7 @@ def part_row(finding) -> dict[str, Any]:
     numbers = {name: number(getattr(effect, name, None)) for name in ("mean", "low", "high")}
     return {"says": part.says, "compares": str(part.effect), "verdict": finding.verdict, "words": finding.words,
             **numbers, "seeds": getattr(effect, "n", 0), "unit": part.unit, "rule": part.rule, "worth": part.worth,
-            "text": f"{effect} {part.unit}" if effect else "not measured"}
+            "p": number(finding.p), "text": f"{effect} {part.unit}" if effect else "not measured"}
 
 
 def number(value: float | None) -> float | None:

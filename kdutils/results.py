@@ -1,4 +1,10 @@
-"""Results: a table of runs, paired differences with intervals, saved and reloaded whole."""
+"""Results: a table of runs, paired differences with intervals, saved and reloaded whole.
+
+What an interval is about: the seeds, that is split, start and order of batches, of the one data set that was measured.
+Seeds are drawn independently of each other, so that 95% of such intervals cover the mean over all seeds. Their splits
+overlap, being cut from the same examples: no interval here speaks of new data. And of many intervals one in twenty
+misses by chance; `claims` corrects for that.
+"""
 
 import json
 import platform

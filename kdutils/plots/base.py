@@ -38,7 +38,11 @@ def caption(reading: str):
     """The sentence under a static figure, for readers who see the page."""
     from IPython.display import HTML
 
-    return HTML(f'<p style="color:var(--jp-ui-font-color2,#666);margin:0 0 1em 0">{html.escape(reading)}</p>')
+    return HTML(_sentence(reading))
+
+
+def _sentence(text: str) -> str:
+    return f'<p style="color:var(--jp-ui-font-color2,#666);margin:0 0 1em 0">{html.escape(text)}</p>'
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,12 @@ class Table:
     """A table of text, left-aligned on the page and readable as text. A newline begins a line of a cell.
 
     css: the style of single columns, by name. Cells of a column "verdict" have the verdict's colour at their side.
+    note: a sentence under the table.
     """
 
     frame: pd.DataFrame
     css: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         rules = [{"selector": "th, td", "props": "text-align: left; vertical-align: top; white-space: pre-line"}]
@@ -59,7 +65,8 @@ class Table:
         styled = self.frame.style.map(_verdict_border, subset=verdicts).format(escape="html")
         page = styled.hide(axis="index").set_table_styles(rules).to_html()
         in_lines = self.frame.map(lambda cell: cell.replace("\n", "; ") if isinstance(cell, str) else cell)
-        return {"text/html": page, "text/plain": in_lines.to_string(index=False)}
+        return {"text/html": page + (_sentence(self.note) if self.note else ""),
+                "text/plain": "\n".join(filter(None, [in_lines.to_string(index=False), self.note]))}
 
 
 def marked(verdict: str, words: str = "") -> str:
@@ -87,12 +94,20 @@ def digit_gallery(data: Dataset, indices: Sequence[int], titles: Sequence[str] =
 
 
 def claims_table(results: Results, chosen: Sequence[claims.Claim]) -> Table:
-    """Claims, what was measured and the verdicts: a row per part."""
+    """Claims, what was measured and the verdicts: a row per part, and how many intervals miss by chance alone."""
     rows = [{"claim": "" if i else f"{claim.id}: {claim.statement}", "what is measured": finding.part.says,
              "measured [95%]": _span(finding.effect), "in": finding.part.unit, "said to be": finding.part.rule,
              "verdict": marked(finding.verdict, finding.words)}
             for claim in chosen for i, finding in enumerate(claims.findings(claim, results))]
-    return Table(pd.DataFrame(rows), {"measured [95%]": "white-space: nowrap"})
+    return Table(pd.DataFrame(rows), {"measured [95%]": "white-space: nowrap"}, _by_chance(len(rows)))
+
+
+def _by_chance(intervals: int) -> str:
+    """What to expect of so many intervals, whether or not they depend on each other; nothing to say of a few."""
+    if (missed := round(intervals / 20)) < 1:
+        return ""
+    return (f"Of {intervals} intervals at 95%, about {missed} will miss the true value by chance alone. Each verdict "
+            "here is that of its own interval; that on a whole claim is corrected for the number of its parts (Holm).")
 
 
 def paper_and_us(results: Results, chosen: Sequence[claims.Claim]) -> Table:

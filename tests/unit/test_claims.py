@@ -1,9 +1,13 @@
 """Verdicts on every place an interval can lie, and tables of claims on results made for the purpose."""
 
-from math import inf, nan
+from math import inf, isnan, nan
 
+import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
 
 from kdutils import claims
 from kdutils.claims import (
@@ -20,7 +24,9 @@ from kdutils.claims import (
     Mean,
     Paired,
     Part,
+    holm,
     judge,
+    p_value,
 )
 from kdutils.errors import NotMeasuredError
 from kdutils.lessons import catalog
@@ -120,6 +126,78 @@ def test_half_a_point_matters_and_other_units_say_what_does(refuses):
         Part("", None, worth=-1)
 
 
+VALUES = st.lists(st.floats(-10, 10), min_size=2, max_size=25).filter(lambda values: np.std(values) > 1e-3)
+
+
+@given(VALUES, st.floats(-5, 5))
+def test_the_p_of_an_edge_is_that_of_a_t_test(values, edge):
+    assert p_value(interval(values), edge, inf) == pytest.approx(stats.ttest_1samp(values, edge).pvalue, rel=1e-6)
+
+
+@given(VALUES, st.floats(0.1, 5))
+def test_the_p_between_two_edges_is_that_of_two_one_sided_tests(values, edge):
+    """Twice the larger of the two one-sided p, since a verdict of ours asks for 2.5% on each side."""
+    above = stats.ttest_1samp(values, -edge, alternative="greater").pvalue
+    below = stats.ttest_1samp(values, edge, alternative="less").pvalue
+    if abs(np.mean(values)) < edge:
+        assert p_value(interval(values), -edge, edge) == pytest.approx(2 * max(above, below), rel=1e-6)
+
+
+@given(VALUES, st.sampled_from([(0, inf), (-inf, 0), (3, inf), (-inf, 0.5), (-1, 1)]), st.sampled_from([0.0, 0.5, 2.0]))
+def test_a_single_part_is_undecided_exactly_where_its_p_is_above_five_percent(values, range_, worth):
+    """What the interval says and what the test says is the same, so that one part alone needs no correction."""
+    claim = made_claim((values, range_), worth=worth)
+    (finding,) = claims.findings(claim, RUNS)
+    assert (finding.verdict == NOISY) == (finding.p >= 0.05) and claims.verdict(claim, RUNS) == finding.verdict
+
+
+def test_no_p_without_an_interval_and_none_to_speak_of_without_any_spread():
+    assert isnan(p_value(None, 0)) and isnan(p_value(Effect(1.0, nan, nan, 1), 0))
+    assert p_value(Effect(1.0, 1.0, 1.0, 5), 0, inf) == 0
+
+
+def test_holm_by_hand():
+    """Smallest times 4, next times 3, ...; never below the one before it, never above 1."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.5]) == [1.0, 1.0] and holm([0.03]) == [0.03] and holm([]) == []
+    adjusted = holm([0.01, nan, 0.02])
+    assert adjusted[::2] == pytest.approx([0.03, 0.04]) and isnan(adjusted[1]), "what is not measured counts"
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_rejects_what_its_steps_reject(ps):
+    """The definition: from the smallest p on, go on as long as p is below 5% over the number of those that are left."""
+    rejected, order = set(), sorted(range(len(ps)), key=ps.__getitem__)
+    for step, i in enumerate(order):
+        if not ps[i] * (len(ps) - step) < 0.05:
+            break
+        rejected.add(i)
+    assert {i for i, p in enumerate(holm(ps)) if p < 0.05} == rejected
+
+
+def test_many_parts_ask_more_of_each():
+    """Two parts at p = 0.04 are seen each; both, and so their claim, are not."""
+    once = 0.05 + np.array([1.0, -1.0, 0.5, -0.5, 0.2, -0.2, 0.1])
+    values = (once + stats.t.isf(0.02, 6) * stats.sem(once) - once.mean()).tolist()     # two-sided p against 0: 0.04
+    alone, twice = made_claim((values, (0, inf))), made_claim((values, (0, inf)), (values, (0, inf)))
+    assert claims.verdict(alone, RUNS) == SEEN and claims.verdict(twice, RUNS) == NOISY
+    assert [finding.verdict for finding in claims.findings(twice, RUNS)] == [SEEN, SEEN]
+    assert [finding.p for finding in claims.findings(twice, RUNS)] == pytest.approx([0.08, 0.08])
+    # A part that is far from its edge takes no more than its share: Holm, not Bonferroni.
+    clear = [5.0, 5.1, 4.9, 5.05, 4.95]
+    assert claims.verdict(made_claim((values, (0, inf)), (clear, (0, inf))), RUNS) == SEEN
+
+
+def test_a_single_one_of_many_that_is_opposite_by_chance_does_not_turn_a_claim():
+    values = [-1.0, -0.9, -0.3, -0.1, -0.6]
+    p = stats.ttest_1samp(values, 0).pvalue
+    assert 0.01 < p < 0.05
+    clear = ([5.0, 5.1, 4.9], (0, inf))
+    noisy = ([5.0, -5.1, 4.9], (0, inf))
+    assert claims.verdict(made_claim((values, (0, inf)), clear), RUNS) == OPPOSITE
+    assert claims.verdict(made_claim((values, (0, inf)), clear, *[noisy] * 6), RUNS) == NOISY
+
+
 def test_every_verdict_has_its_own_mark_and_its_own_colour():
     every = {SEEN, NOT_SEEN, OPPOSITE, NOTHING, NOISY, MISSING}
     assert set(MARKS) == set(VERDICT_COLOURS) == set(claims.WEAKEST_FIRST) == every
@@ -127,13 +205,13 @@ def test_every_verdict_has_its_own_mark_and_its_own_colour():
     assert all(len(mark) == 1 for mark in MARKS.values())
 
 
-def made_claim(*values_and_ranges):
+def made_claim(*values_and_ranges, worth=0.5):
     def effect(values):
         if not values:
             raise NotMeasuredError("no run.")
         return interval(values)
 
-    parts = tuple(Part(f"part {i}", lambda results, values=values: effect(values), *range_)
+    parts = tuple(Part(f"part {i}", lambda results, values=values: effect(values), *range_, worth=worth)
                   for i, (values, range_) in enumerate(values_and_ranges))
     return Claim("X", "nobody", "made up", "dark_knowledge", parts, paper="", why="")
 
@@ -268,7 +346,7 @@ def test_h4_asks_for_recall_correction_and_a_margin():
 def test_the_table_shows_effect_rule_and_verdict_of_every_part():
     table = claims.table(made_results(), catalog.select(["H1", "H4"]))
     assert list(table.columns) == ["claim", "says", "mean", "low", "high", "seeds", "unit", "rule", "worth",
-                                   "part verdict", "verdict"]
+                                   "p", "part verdict", "verdict"]
     assert table.claim.tolist() == ["H1"] * 2 + ["H4"] * 3 and (table.seeds == SEEDS).all()
     assert table["mean"][:2].tolist() == pytest.approx([9.02, 6.02]) and table.rule[0] == "above 3"
     assert (table.low <= table["mean"]).all() and (table["mean"] <= table.high).all()

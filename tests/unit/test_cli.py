@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
+from scipy import stats
 
 from kdutils import cache, claims, cli, datasets
 from kdutils.course import doctor
@@ -107,9 +108,10 @@ def test_claims_show_verdict_effect_interval_seeds_device_and_date(monkeypatch):
     (row,) = json.loads(call("claims", "X1", "--json").stdout)
     assert (row["verdict"], row["device"], row["date"]) == ("seen", "a CPU", "2026-01-02")
     assert row["parts"][0]["mean"] == pytest.approx(5) and row["parts"][0]["seeds"] == 3
+    assert row["parts"][0]["p"] == pytest.approx(stats.ttest_1samp([4, 5, 6], 1).pvalue)
     assert row["parts"][0]["worth"] == 0.5 and row["parts"][0]["compares"].startswith("accuracy of method=kd")
     (row,) = json.loads(call("claims", "X2", "--json").stdout)
-    assert row["parts"][0]["mean"] is None and row["verdict"] == "not measured"
+    assert row["parts"][0]["mean"] is None and row["parts"][0]["p"] is None and row["verdict"] == "not measured"
 
 
 def test_an_unknown_claim_is_one_sentence():

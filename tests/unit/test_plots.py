@@ -231,6 +231,13 @@ def test_the_table_of_claims_has_a_row_per_part(sweep):
     assert one_seed["measured [95%]"].tolist() == ["+8.0 (1 seed)", "-3.0 (1 seed)", "-"]
 
 
+def test_the_table_of_many_claims_says_how_many_intervals_miss_by_chance(sweep):
+    table = plots.claims_table(sweep, [CLAIM] * 10)
+    assert table.note.startswith("Of 30 intervals at 95%, about 2 ") and "Holm" in table.note
+    assert all(table.note in shown for shown in table._repr_mimebundle_().values())
+    assert plots.claims_table(sweep, [CLAIM]).note == ""
+
+
 def test_the_paper_and_us_gives_both_sides(sweep):
     table = plots.paper_and_us(sweep, [CLAIM])
     (row,) = table.frame.to_dict("records")
