@@ -1,8 +1,8 @@
 """What a student may be shown beyond its own inputs: samplers that approximate the density of the data.
 
 One interface: `sample(name, inputs, n, seed)` gives `n` new inputs, made from `inputs` (N, c, h, w). A sampler yields
-inputs and never a label: the teacher labels them, whatever they are made of. `mixing` is beside it for the control
-that does what augmentation by mixing does, and mixes the labels with the same draw.
+inputs and never a label: the teacher labels them, whatever they are made of. `labelled` is beside it for the control
+without a teacher: the same inputs with the labels that augmentation would give them, kept or mixed with the same draw.
 
     empirical   the inputs themselves, again: plain distillation
     jitter      an input and Gaussian noise on every pixel
@@ -59,6 +59,18 @@ def sample(name: str, inputs: Tensor, n: int, seed: int) -> Tensor:
     sampler = SAMPLERS[one_of("sampler", name, SAMPLERS)]
     _checked(inputs, n)
     return sampler(inputs, n, seed)
+
+
+def labelled(name: str, inputs: Tensor, labels: Tensor, n: int, seed: int) -> tuple[Tensor, Tensor]:
+    """The same inputs as `sample`, and what augmentation takes for their labels: labels (N, d) -> (n, d).
+
+    A shifted or jittered input keeps its label, a mixed one gets a mixed one. A student of a teacher needs none.
+    """
+    if name in MIXINGS:
+        draw = mixing(name, inputs, n, seed)
+        return draw.inputs(inputs), draw.labels(labels)
+    one_of("sampler with labels", name, (*KEEPING, *MIXINGS))
+    return sample(name, inputs, n, seed), take(labels, _each(inputs, n, rng.generator(seed, name)))
 
 
 def mixing(name: str, inputs: Tensor, n: int, seed: int) -> Mixing:
@@ -213,6 +225,7 @@ def _checked(inputs: Tensor, n: int) -> None:
     whole("queries", n, 1)
 
 
+KEEPING = ("empirical", "jitter", "shifts")     # the label stays; the first thing they draw is whose it is
 MIXINGS = {"mixup": _mixup, "between": _between, "cutmix": _cutmix, "neighbours": _neighbours}
 SAMPLERS: dict[str, Callable[[Tensor, int, int], Tensor]] = {
     "empirical": _empirical, "jitter": _jitter, "shifts": _shifts, **{name: _mixed(name) for name in MIXINGS},

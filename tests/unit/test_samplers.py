@@ -8,7 +8,18 @@ import torch
 from scipy import ndimage
 
 from kdutils.datasets import load
-from kdutils.datasets.samplers import MIXINGS, RULES, SAMPLERS, crops, keep, mixing, sample, shifted
+from kdutils.datasets.samplers import (
+    KEEPING,
+    MIXINGS,
+    RULES,
+    SAMPLERS,
+    crops,
+    keep,
+    labelled,
+    mixing,
+    sample,
+    shifted,
+)
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +76,16 @@ def test_the_control_mixes_labels_with_the_draw_of_the_inputs(name, digits):
         white.zero_()
         white[first] = 1        # the share of the first input is what is left of it in the picture
         assert float(draw.inputs(white)[row].mean()) == pytest.approx(float(share[first]), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", KEEPING)
+def test_an_input_that_is_moved_or_jittered_keeps_its_label(name, digits):
+    made, labels = labelled(name, digits, torch.eye(60), 130, seed=2)
+    assert torch.equal(made, sample(name, digits, 130, seed=2))
+    nearest = torch.cdist(made.flatten(1), digits.flatten(1)).argmin(1)
+    assert (nearest == labels.argmax(1)).float().mean() > 0.8, "a whole pixel makes some look like others"
+    again = sample("empirical", digits, 130, seed=2)
+    assert torch.equal(digits[labelled("empirical", digits, torch.eye(60), 130, 2)[1].argmax(1)], again)
 
 
 def test_pictures_between_two_are_nearly_half_of_each(digits):
@@ -133,6 +154,7 @@ def test_crops_show_the_picture_and_only_it():
     (lambda x: sample("mixup", x, 0, 0), ("queries", "0")),
     (lambda x: sample("mixup", x[0], 3, 0), ("(1, 8, 8)",)),
     (lambda x: mixing("shifts", x, 3, 0), ("mixing sampler", "shifts")),
+    (lambda x: labelled("noise", x, torch.zeros(60, 2), 3, 0), ("sampler with labels", "noise")),
     (lambda x: keep(UNSURE, 4, "sure"), ("queries", "between 1 and 3", "4")),
     (lambda x: keep(UNSURE, 4, "best"), ("rule", "best", "most unsure")),
     (lambda x: keep(UNSURE[:0], 1, "all"), ("0 candidates",)),
