@@ -17,7 +17,7 @@ from kdutils.errors import one_of
 from kdutils.results import Results
 
 LESSONS = ("start_here", "dark_knowledge", "tolerant_teachers", "subclass_distillation", "spherical_distillation",
-           "beyond_compression")
+           "extracurricular_learning", "beyond_compression")
 
 _PACKAGE = "kdutils.lessons"
 _SHOWN = ("claims", "figures", "checks", "panels")  # what stands on top of a lesson's experiments

@@ -69,7 +69,7 @@ def run(params: ExtracurricularLearning, report: Callable[[str], None] = lambda 
 
     part      "toy", "gaze", "means" (students of means alone), "rules", "queries", "digits", "equal", "views" or
               "far"
-    method    "teacher", "labels", "labels + ...", or the sampler whose inputs the teacher labelled; "same": its own ones
+    method    "teacher", "labels", "labels + ...", or the sampler whose inputs the teacher labelled; "same": none
     images    inputs that the student has; queries, views: how many answers were asked for; rule: of "rules";
     teacher   "small" or "large", in part "far"
 
