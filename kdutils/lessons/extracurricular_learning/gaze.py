@@ -23,7 +23,7 @@ from kdutils.training import Recipe
 
 PIXELS = 140
 TEACHER = MLP(PIXELS, (128,), 4)
-STUDENT = MLP(PIXELS, (48,), 4)
+STUDENT = MLP(PIXELS, (64,), 4)
 HELD_OUT, TEST = 300, 1500
 CANDIDATES = 4                  # for each query, where a rule chooses
 SAMPLERS = ("jitter", "shifts", "mixup", "gaussian", "noise")
@@ -70,7 +70,7 @@ class World:
                             for inputs, width, seed in zip(candidates, unsure, self.seeds, strict=True)])
 
     def students(self, blocks: dict[str, Block], arms: Sequence[Arm], objective=gaussian_distillation) -> Population:
-        recipe = Recipe(self.params.gaze_steps, 64, 5e-3)
+        recipe = Recipe(self.params.gaze_steps, 64, 3e-3)
         return students(blocks, arms, self.seeds, STUDENT, objective, recipe, self.params.share)
 
     def measured(self, population: Population) -> tuple[Tensor, Tensor]:
