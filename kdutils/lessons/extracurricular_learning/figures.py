@@ -57,7 +57,8 @@ def pools(results: Results, part: str = "gaze", images: int | None = None) -> Pl
              [name for name in order if name.startswith("labels")]),
             ("labelled by the teacher", COLOURS["distilled"], MARKERS["distilled"],
              [name for name in order if not name.startswith("labels")])):
-        _sideways(figure, [found[name] for name in chosen], [order.index(name) for name in chosen], kind, colour, symbol)
+        heights = [order.index(name) for name in chosen]
+        _sideways(figure, [found[name] for name in chosen], heights, kind, colour, symbol)
     for name, colour, dash in (("teacher", COLOURS["teacher"], "dash"), ("same", COLOURS["distilled"], "dot")):
         figure.add_scatter(x=[found[name].mean] * 2, y=[-0.6, len(order) - 0.4], mode="lines", hoverinfo="skip",
                            name=name if name == "teacher" else "its own inputs alone",
@@ -190,8 +191,10 @@ def gap_table(results: Results, part: str = "gaze", chosen: Sequence[str] = ("ji
 
 
 def eye_gallery(eyes: Eyes, answers: Mapping | None = None, n: int = 8) -> Plot:
-    """A row of eyes with arrows of their true gaze; with answers {"name": (mean (N, 2), log_variance (N, 2))} arrows and
-    two-sigma ellipses of these."""
+    """A row of eyes with pointers along their true gaze.
+
+    answers: {"student": (mean (N, 2), log_variance (N, 2))}; each adds a pointer and the ellipse of two sigma.
+    """
     figure = make_subplots(rows=1, cols=n, horizontal_spacing=0.01)
     height, width = eyes.inputs.shape[-2:]
     for col in range(n):
@@ -235,9 +238,10 @@ def reversed_greys() -> list:
 
 def _arrow(figure: go.Figure, gaze, name: str, colour: str, height: int, width: int, col: int) -> None:
     x, y = point(gaze.numpy(), height, width)
-    figure.add_scatter(x=[(width - 1) / 2, x], y=[(height - 1) / 2, y], mode="lines+markers", name=name,
-                       legendgroup=name, showlegend=col == 1, line={"color": colour, "width": 2.5}, row=1, col=col,
-                       marker={"color": colour, "size": [0, 7]}, hoverinfo="skip")
+    figure.add_scatter(x=[(width - 1) / 2, x], y=[(height - 1) / 2, y], mode="lines", showlegend=False,
+                       line={"color": colour, "width": 2.5}, row=1, col=col, hoverinfo="skip")
+    figure.add_scatter(x=[x], y=[y], mode="markers", name=name, legendgroup=name, showlegend=col == 1, row=1, col=col,
+                       marker={"color": colour, "size": 8}, hoverinfo="skip")
 
 
 def _by_queries(results: Results) -> dict:

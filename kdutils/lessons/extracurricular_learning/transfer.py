@@ -80,15 +80,24 @@ def task(blocks: Mapping[str, Block], arms: Sequence[Arm], seeds: Sequence[int],
                 torch.zeros(len(members), dtype=torch.int64, device=inputs.device))
 
 
-def students(blocks: Mapping[str, Block], arms: Sequence[Arm], seeds: Sequence[int], spec: Specification,
-             objective: Callable, recipe: Recipe, share: float = 0.9, length: int = 2048, **knobs) -> Population:
-    """Trained students of every arm and seed. knobs: further ones of the objective, numbers or one per arm."""
+def untrained(blocks: Mapping[str, Block], arms: Sequence[Arm], seeds: Sequence[int], spec: Specification,
+              share: float = 0.9, length: int = 2048, **knobs) -> tuple[Population, Task, Knobs]:
+    """A population over arms x seeds before its first step, its task and its knobs.
+
+    knobs: further ones of the objective, numbers or one per arm.
+    """
     work = task(blocks, arms, seeds, share, length)
-    population = Population(spec, work.seeds, work.inputs.device)
     each = {name: [one for one in value for _ in seeds] if isinstance(value, (list, tuple)) else value
             for name, value in knobs.items()}
     alpha = [arm.alpha for arm in arms for _ in seeds]
-    fit(population, work, objective, Knobs(alpha=alpha, **each), recipe)
+    return Population(spec, work.seeds, work.inputs.device), work, Knobs(alpha=alpha, **each)
+
+
+def students(blocks: Mapping[str, Block], arms: Sequence[Arm], seeds: Sequence[int], spec: Specification,
+             objective: Callable, recipe: Recipe, share: float = 0.9, length: int = 2048, **knobs) -> Population:
+    """Trained students of every arm and seed; arguments as of `untrained`."""
+    population, work, values = untrained(blocks, arms, seeds, spec, share, length, **knobs)
+    fit(population, work, objective, values, recipe)
     return population.copy()
 
 
