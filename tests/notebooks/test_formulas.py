@@ -48,10 +48,10 @@ def shown(name: str, source: str) -> Callable:
 
 
 def examples(page: Callable) -> list[dict]:
-    """Arguments by their names: a batch for each argument of logits, an image's or a network's knob of every size."""
+    """Arguments by their names: a batch for each argument of logits or Gaussians, a knob of every size."""
     random = torch.Generator().manual_seed(7)
     names = list(inspect.signature(page).parameters)
-    logits = [name for name in names if name.endswith("logits")]
+    logits = [name for name in names if name.endswith(("logits", "mean", "log_variance"))]
     batch = {name: 3 * torch.randn(6, 10, generator=random, dtype=torch.float64) for name in logits}
     made = [batch]
     for name in set(names) - set(logits):

@@ -17,6 +17,8 @@ UNLIKE = {
                                  "temperature": 2.0, "example_digit": 7},
     "04_spherical_distillation": {"seed": 11, "widths": [16, 64], "temperatures": [2, 8], "m": 3.0, "transfer": 60,
                                   "example_digit": 8},
+    "05_extracurricular_learning": {"seed": 11, "gaze_sizes": [60, 200], "digit_sizes": [30, 100], "views": [1, 4],
+                                    "share": 0.7, "temperature": 4.0},
 }
 
 

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+import torch
 from plotly.subplots import make_subplots
+from torch import Tensor
 
 from kdutils.datasets.gaze import Eyes, direction
 from kdutils.errors import one_of
@@ -215,10 +217,21 @@ def eye_gallery(eyes: Eyes, answers: Mapping | None = None, n: int = 8) -> Plot:
     return Plot(figure, f"{n} rendered eyes{lids}; gaze (yaw, pitch) in degrees: {gaze}.")
 
 
+def picture_gallery(own: Tensor, made: Tensor, n: int = 8) -> Plot:
+    """Pictures (N, 1, h, w) of a student, and below them those that it asks about."""
+    figure = make_subplots(rows=2, cols=n, horizontal_spacing=0.02, vertical_spacing=0.05)
+    for row, images in enumerate((own, made), 1):
+        for col in range(1, n + 1):
+            figure.add_heatmap(z=images[col - 1, 0].cpu().numpy(), zmin=0, zmax=1, colorscale=GREYS, showscale=False,
+                               hoverinfo="skip", row=row, col=col)
+    figure.update_layout(base_layout(height=270, margin={"l": 10, "r": 10, "t": 15, "b": 10}))
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False, autorange="reversed")
+    return Plot(figure, f"Above, {n} of the student's own pictures; below, {n} that it asks its teacher about.")
+
+
 def point(gaze: np.ndarray, height: int, width: int) -> np.ndarray:
     """Where gazes (..., 2) point to, in pixels of the image (x, y): (..., 2)."""
-    import torch
-
     x, y, _ = direction(torch.as_tensor(np.asarray(gaze), dtype=torch.float32)).unbind(-1)
     scale = (width - 1) / 2.8
     return np.stack([(width - 1) / 2 + scale * x.numpy(), (height - 1) / 2 - (height - 1) / 2 * y.numpy()], -1)

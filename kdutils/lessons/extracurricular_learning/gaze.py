@@ -50,6 +50,10 @@ class World:
         made = [eyes(n, derive(seed, purpose), device=self.params.device) for seed in self.seeds]
         return Eyes(*(torch.stack([getattr(one, name) for one in made]) for name in ("inputs", "gaze", "opening")))
 
+    def first_eyes(self, n: int) -> Eyes:
+        """The first n test eyes of the first seed, to look at."""
+        return Eyes(*(values[0, :n] for values in (self.test.inputs, self.test.gaze, self.test.opening)))
+
     def block(self, inputs: Tensor, targets: Tensor | None = None) -> Block:
         """Inputs (S, n, 1, h, w) with their teachers' answers."""
         answers = self.teachers.gaussians(inputs)
