@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kdutils.datasets.gaze import Eyes, direction
 from kdutils.errors import one_of
-from kdutils.lessons.extracurricular_learning.gap import gap_closed
+from kdutils.lessons.extracurricular_learning.gap import Gap, gap_closed
 from kdutils.plots.base import Plot, Table, intervals
 from kdutils.plots.style import COLOURS, GREYS, MARKERS, SHADES, base_layout, title_fonts
 from kdutils.results import Effect, Results
@@ -186,9 +186,18 @@ def gap_table(results: Results, part: str = "gaze", chosen: Sequence[str] = ("ji
     for images in sorted(results.where(part=part)["images"].unique()):
         for name in chosen:
             gap = _gap(results, metric, {"part": part, "images": images, "method": name})
-            rows.append({"own inputs": int(images), "asked about": name, "same inputs": f"{gap.base:.2f}",
-                         "student": f"{gap.student:.2f}", "teacher": f"{gap.teacher:.2f}",
-                         "gap closed [95%]": f"{gap.share:.0f}% [{gap.low:.0f}, {gap.high:.0f}]", "seeds": gap.n})
+            rows.append({"own inputs": int(images), "asked about": name} | _columns(gap))
+    return Table(pd.DataFrame(rows))
+
+
+def second_gaps(results: Results) -> Table:
+    """The gap closed on Fashion-MNIST at each T: points that the teacher labelled, beside its answers about its own."""
+    rows = []
+    for temperature in results.params["temperatures"]:
+        base = {"method": "same", "labels": "teacher", "temperature": temperature}
+        for name in ("shifts", "mixup", "cutmix", "shuffled", "fresh"):
+            rows.append({"T": f"{temperature:g}", "asked about": name}
+                        | _columns(gap_closed(results, "accuracy", base | {"method": name}, base, {"method": "teacher"})))
     return Table(pd.DataFrame(rows))
 
 
@@ -255,6 +264,13 @@ def _arrow(figure: go.Figure, gaze, name: str, colour: str, height: int, width: 
                        line={"color": colour, "width": 2.5}, row=1, col=col, hoverinfo="skip")
     figure.add_scatter(x=[x], y=[y], mode="markers", name=name, legendgroup=name, showlegend=col == 1, row=1, col=col,
                        marker={"color": colour, "size": 8}, hoverinfo="skip")
+
+
+def _columns(gap: Gap) -> dict:
+    """A gap as cells of a table: its three numbers before the ratio."""
+    share = f"{gap.share:.0f}% [{gap.low:.0f}, {gap.high:.0f}]" if np.isfinite(gap.low) else "no interval"
+    return {"same inputs": f"{gap.base:.2f}", "student": f"{gap.student:.2f}", "teacher": f"{gap.teacher:.2f}",
+            "gap closed [95%]": share, "seeds": gap.n}
 
 
 def _by_queries(results: Results) -> dict:
