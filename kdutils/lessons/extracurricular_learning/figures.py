@@ -196,8 +196,8 @@ def second_gaps(results: Results) -> Table:
     for temperature in results.params["temperatures"]:
         base = {"method": "same", "labels": "teacher", "temperature": temperature}
         for name in ("shifts", "mixup", "cutmix", "shuffled", "fresh"):
-            rows.append({"T": f"{temperature:g}", "asked about": name}
-                        | _columns(gap_closed(results, "accuracy", base | {"method": name}, base, {"method": "teacher"})))
+            gap = gap_closed(results, "accuracy", base | {"method": name}, base, {"method": "teacher"})
+            rows.append({"T": f"{temperature:g}", "asked about": name} | _columns(gap))
     return Table(pd.DataFrame(rows))
 
 
