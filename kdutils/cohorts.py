@@ -2,14 +2,15 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from kdutils import cache, metrics
+from kdutils import cache, metrics, rng
 from kdutils.datasets import Dataset, Table, load, split, take, transfer_set
 from kdutils.errors import whole
 from kdutils.networks import MLP, Population, Specification
@@ -30,6 +31,11 @@ class Setting:
     temperature: float | None = None
     alpha: float = 1.0
     teacher: int = 0
+
+    @property
+    def columns(self) -> dict:
+        """What says in a table which arm it was."""
+        return {"method": self.method, "temperature": self.temperature}
 
 
 HARD = Setting("hard labels", alpha=0.0)
@@ -71,17 +77,32 @@ class Splits:
         """(S, n) indices: each seed's transfer set of `n` images."""
         return torch.stack([transfer_set(self.data, pool, n) for pool in self.pool])
 
+    @property
+    def test_labels(self) -> Tensor:
+        """Labels (S, Q) of each seed's test examples."""
+        return self.data.labels[self.test]
+
+    def tested(self, outputs: Tensor) -> Tensor:
+        """Outputs (..., S, N, K) for all examples, or (..., 1, N, K), at each seed's test examples: (..., S, Q, K)."""
+        outputs = outputs.expand(*outputs.shape[:-3], len(self.seeds), -1, -1)
+        index = self.test[..., None].expand(*outputs.shape[:-2], -1, outputs.shape[-1])
+        return outputs.gather(-2, index)
+
     def accuracy(self, logits: Tensor) -> Tensor:
-        """Test accuracy in percent of logits (S or M, N, C) for all images, M = settings x S: same leading axis."""
-        test = self.test.repeat(len(logits) // len(self.seeds), 1)
-        picked = logits.gather(1, test[..., None].expand(-1, -1, logits.shape[-1]))
-        return 100 * metrics.accuracy(picked, self.data.labels[test])
+        """Test accuracy in percent of logits (..., S, N, C) for all examples, or (arms * S, N, C): the leading axes."""
+        found = self.tested(logits.unflatten(-3, (-1, len(self.seeds))))
+        return 100 * metrics.accuracy(found, self.test_labels).reshape(logits.shape[:-2])
+
+
+def teacher_recipe(steps: int) -> Recipe:
+    """The teachers' usual recipe with another number of steps."""
+    return replace(TEACHER_RECIPE, steps=steps)
 
 
 def teachers(lab: Splits, train: Tensor, spec: Specification = TEACHER, recipe: Recipe = TEACHER_RECIPE) -> Tensor:
     """Logits (S, N, C) of one teacher per seed for every image, each trained on its row of `train` (S, n).
 
-    Teachers are paid for once: the logits come from the cache if these teachers were trained before.
+    The logits come from the cache if these teachers were trained before.
     """
     made_of = {"data": lab.data.fingerprint, "network": [type(spec).__name__, asdict(spec)], "recipe": asdict(recipe),
                "objective": "hard labels", "seeds": lab.seeds, "train": digest(train), "device": train.device.type}
@@ -95,35 +116,76 @@ def teachers(lab: Splits, train: Tensor, spec: Specification = TEACHER, recipe: 
     return cache.load_or_make("teachers", made_of, make, device=str(train.device))["logits"]
 
 
+def side_by_side(lab: Splits, arms: int, train: Tensor, spec: Specification, labels: Tensor | None = None,
+                 outputs: Mapping[str, Tensor] | None = None, teacher_of: Tensor | None = None,
+                 purpose: str | None = None) -> tuple[Population, Task]:
+    """Networks of `arms` arms, each for every seed, and what they learn: member k * S + s is arm k with seed s.
+
+    train: (S, n). labels: (N,), or (S, N) where seeds see different ones; None for the data's. outputs: those of the
+    teachers, {name: (K, N, ...)}. purpose: names the random stream of start and order; None is the seed's own.
+    """
+    own = tuple(seed if purpose is None else rng.derive(seed, purpose) for seed in lab.seeds) * arms
+    labels = lab.data.labels if labels is None else labels
+    task = Task(lab.data.inputs, labels.repeat(arms, 1) if labels.ndim == 2 else labels, train.repeat(arms, 1), own,
+                outputs, teacher_of)
+    return Population(spec, own, train.device), task
+
+
 @dataclass(frozen=True, eq=False)
 class Cohort:
-    """A population over settings x seeds, ready to train: member k * S + s is setting k with seed s."""
+    """Students of several arms, each of them for every seed, that train side by side; made by `cohort`, or by a lesson.
+
+    arms: what tells them apart, each with `columns` for a table. read: how their outputs become class logits.
+    """
 
     lab: Splits
-    settings: tuple[Setting, ...]
+    arms: tuple
     population: Population
     task: Task
     knobs: Knobs
+    objective: Callable = distillation
+    read: Callable[[Tensor], Tensor] = lambda outputs: outputs
 
     def train(self, recipe: Recipe, every: int | None = None) -> Iterator[Snapshot]:
-        """The training loop over this cohort."""
-        return train(self.population, self.task, distillation, self.knobs, recipe, every or recipe.steps)
+        """The training loop over these students."""
+        return train(self.population, self.task, self.objective, self.knobs, recipe, every or recipe.steps)
+
+    def fit(self, recipe: Recipe) -> "Cohort":
+        """Train to the end, blocking; returns itself."""
+        for _ in self.train(recipe):
+            pass
+        return self
+
+    def set(self, arm: int, **knobs: float) -> None:
+        """Move knobs of one arm's students, also while they train."""
+        self.knobs.set(**{name: self._moved(name, arm, value) for name, value in knobs.items()})
+
+    def _moved(self, name: str, arm: int, value: float) -> list[float]:
+        now, s = self.knobs[name], len(self.lab.seeds)
+        values = list(now) if isinstance(now, tuple) else [now] * len(self.population)
+        values[arm * s:(arm + 1) * s] = [value] * s
+        return values
+
+    @cached_property
+    def test_inputs(self) -> Tensor:
+        """Test examples (arms * S, Q, c, h, w), gathered once: students are tested again and again."""
+        return take(self.lab.data.inputs, self.lab.test).repeat(len(self.arms), 1, 1, 1, 1)
+
+    def answers(self) -> Tensor:
+        """Class logits (arms, S, Q, C) on each seed's test examples."""
+        return self.read(self.population.predict(self.test_inputs)).unflatten(0, (len(self.arms), -1))
 
     def test_logits(self) -> tuple[Tensor, Tensor]:
-        """Logits (M, Q, C) and labels (M, Q) of each member's test images."""
-        test = self.lab.test.repeat(len(self.settings), 1)
-        return self.population.predict(take(self.lab.data.inputs, test)), self.lab.data.labels[test]
+        """`answers` member by member, and their labels: (arms * S, Q, C) and (arms * S, Q)."""
+        return self.answers().flatten(0, 1), self.lab.test_labels.repeat(len(self.arms), 1)
 
     def accuracy(self) -> Tensor:
-        """Test accuracy in percent: (settings, seeds)."""
-        return 100 * metrics.accuracy(*self.test_logits()).view(len(self.settings), -1)
+        """Test accuracy in percent: (arms, S)."""
+        return 100 * metrics.accuracy(self.answers(), self.lab.test_labels)
 
-    def rows(self, values: dict[str, Tensor], **same) -> list[dict]:
-        """One row per member: what it was, and each of `values` (M,), ready for a results table."""
-        listed = {name: value.flatten().tolist() for name, value in values.items()}
-        runs = [(setting, seed) for setting in self.settings for seed in self.lab.seeds]
-        return [same | {"method": setting.method, "temperature": setting.temperature, "seed": seed}
-                | {name: column[i] for name, column in listed.items()} for i, (setting, seed) in enumerate(runs)]
+    def rows(self, values: Mapping[str, Tensor], **same) -> list[dict]:
+        """A row per student: what it was, and each of `values`, (arms, S) or (arms * S,)."""
+        return table_rows(self.lab, [arm.columns for arm in self.arms], values, **same)
 
 
 def cohort(lab: Splits, teacher_logits: Tensor, transfer: Tensor, settings: Sequence[Setting],
@@ -133,15 +195,22 @@ def cohort(lab: Splits, teacher_logits: Tensor, transfer: Tensor, settings: Sequ
     teacher_logits: (S, N, C), one teacher per seed, or (A, S, N, C), of which a setting takes the one it names.
     transfer: (S, n), the images the students are trained on. labels: (S, N) if they see others than the data's.
     """
-    arms, s = len(settings), len(lab.seeds)
-    seeds = lab.seeds * arms
-    first = torch.tensor([setting.teacher * s for setting in settings], device=transfer.device)
-    teacher_of = (first[:, None] + torch.arange(s, device=transfer.device)).flatten()
-    task = Task(lab.data.inputs, lab.data.labels if labels is None else labels.repeat(arms, 1),
-                transfer.repeat(arms, 1), seeds, {"logits": teacher_logits.flatten(0, -3)}, teacher_of)
-    knobs = Knobs(temperature=[setting.temperature or 1.0 for setting in settings for _ in range(s)],
-                  alpha=[setting.alpha for setting in settings for _ in range(s)])
-    return Cohort(lab, tuple(settings), Population(spec, seeds, transfer.device), task, knobs)
+    each = range(len(lab.seeds))
+    teacher_of = torch.tensor([setting.teacher * len(each) + s for setting in settings for s in each],
+                              device=transfer.device)
+    population, task = side_by_side(lab, len(settings), transfer, spec, labels,
+                                    {"logits": teacher_logits.flatten(0, -3)}, teacher_of)
+    knobs = Knobs(temperature=[setting.temperature or 1.0 for setting in settings for _ in each],
+                  alpha=[setting.alpha for setting in settings for _ in each])
+    return Cohort(lab, tuple(settings), population, task, knobs)
+
+
+def table_rows(lab: Splits, runs: Sequence[Mapping], values: Mapping[str, Tensor], **same) -> list[dict]:
+    """A row for each of `runs`, the columns that name it, and each seed, with its values, (runs, S) or (runs * S,)."""
+    listed = {name: value.flatten().tolist() for name, value in values.items()}
+    pairs = [(run, seed) for run in runs for seed in lab.seeds]
+    return [same | run | {"seed": seed} | {name: column[i] for name, column in listed.items()}
+            for i, (run, seed) in enumerate(pairs)]
 
 
 def collect(groups: Iterator[list[dict]], params, start: float, report: Callable[[str], None],

@@ -9,7 +9,7 @@ misses by chance; `claims` corrects for that.
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -113,6 +113,11 @@ class Results:
             effect = interval(group[metric])
             rows.append(dict(zip(by, values, strict=True)) | vars(effect))
         return pd.DataFrame(rows, columns=[*by, "mean", "low", "high", "n"])
+
+    def beside(self, other: "Results") -> "Results":
+        """The rows of both experiments, for claims about either; parameters and provenance are this one's."""
+        return replace(self, table=pd.concat([self.table, other.table], ignore_index=True),
+                       complete=self.complete and other.complete)
 
     def text(self) -> str:
         """Everything as one line of JSON."""

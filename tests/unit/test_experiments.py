@@ -22,7 +22,8 @@ from kdutils.results import Results
 from kdutils.training import Recipe, Task, fit
 
 SMALL = DarkKnowledge(seeds=2, transfer_sizes=(20, 30), temperatures=(1, 4), control_sizes=(20,), omitted=5,
-                      omitted_temperatures=(4,), steps=20)
+                      omitted_temperatures=(4,), steps=20, teacher_steps=20)
+FIRST = StartHere(seeds=2, transfer=30, steps=60, teacher_steps=20)
 QUICK = Recipe(steps=20)
 
 
@@ -35,12 +36,6 @@ def lab():
 def logits(lab):
     """Quick teachers: one (S, N, 10) stack of logits."""
     return teachers(lab, lab.pool, recipe=QUICK)
-
-
-@pytest.fixture
-def fast_teachers(monkeypatch):
-    """Experiments whose teachers train for a few steps only."""
-    monkeypatch.setattr(common.teachers, "__defaults__", (MLP(64, (8,), 10), QUICK))
 
 
 # The laboratory ---------------------------------------------------------------------------------------------------
@@ -136,8 +131,8 @@ def test_a_teachers_logits_are_those_of_the_network_trained_alone(lab, logits):
 
 # Notebook 00 ------------------------------------------------------------------------------------------------------
 
-def test_start_here_gives_curves_of_both_methods_and_the_teacher(fast_teachers):
-    results = start_here.run(StartHere(seeds=2, transfer=30, steps=60))
+def test_start_here_gives_curves_of_both_methods_and_the_teacher():
+    results = start_here.run(FIRST)
     table = results.table
     assert set(table.method) == {"teacher", "hard labels", "distilled"} and set(table.seed) == {0, 1}
     curve = table[(table.method == "distilled") & (table.seed == 1)]
@@ -146,7 +141,7 @@ def test_start_here_gives_curves_of_both_methods_and_the_teacher(fast_teachers):
     assert (first["hard labels"] == first["distilled"]).all(), "pairs start from the same network"
     assert results.params["transfer"] == 30 and results.complete
     assert results.paired("accuracy", {"method": "distilled", "step": 60}, {"method": "hard labels", "step": 60}).n == 2
-    again = start_here.run(StartHere(seeds=2, transfer=30, steps=60))
+    again = start_here.run(FIRST)
     assert again.table.equals(table), "the same parameters, the same numbers"
 
 
@@ -155,9 +150,7 @@ def test_start_here_gives_curves_of_both_methods_and_the_teacher(fast_teachers):
 @pytest.fixture(scope="module")
 def small():
     said = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(common.teachers, "__defaults__", (MLP(64, (8,), 10), QUICK))
-        return dark_knowledge.run(SMALL, said.append), said
+    return dark_knowledge.run(SMALL, said.append), said
 
 
 def test_dark_knowledge_measures_every_setting_once_per_seed(small):
@@ -188,7 +181,6 @@ def test_the_omitted_digit_is_never_shown_and_its_recall_is_that_digits(monkeypa
         shown.append(set(lab.data.labels[transfer].flatten().tolist()))
         return real(lab, logits, transfer, *rest)
 
-    monkeypatch.setattr(common.teachers, "__defaults__", (MLP(64, (8,), 10), QUICK))
     monkeypatch.setattr(dark_knowledge, "cohort", watched)
     recall = metrics.recall
     monkeypatch.setattr(metrics, "recall", lambda z, y, label: asked.append(label) or recall(z, y, label))
@@ -213,7 +205,7 @@ def test_dark_knowledge_tells_what_it_does_and_is_recorded_whole(small, tmp_path
         results, dark_knowledge_claims.CLAIMS)["part verdict"].tolist()
 
 
-def test_an_interrupt_keeps_the_finished_groups(fast_teachers):
+def test_an_interrupt_keeps_the_finished_groups():
     def stop_at_the_control(line):
         if line.startswith("control"):
             raise KeyboardInterrupt
@@ -310,17 +302,17 @@ def test_pairing_is_what_makes_the_gains_clear(lecture):
 
 
 def test_an_interrupted_first_distillation_keeps_its_steps(monkeypatch):
-    """The interrupt comes after the third measurement; teachers and three snapshots of both arms are there."""
-    measured = start_here._student_rows
+    """The interrupt comes at the fourth measurement; teachers and three snapshots of both arms are there."""
+    measured, calls = common.Cohort.accuracy, []
 
-    def interrupted(*arguments):
-        for number, rows in enumerate(measured(*arguments)):
-            if number == 3:
-                raise KeyboardInterrupt
-            yield rows
+    def interrupted(students):
+        calls.append(students)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return measured(students)
 
-    monkeypatch.setattr(start_here, "_student_rows", interrupted)
-    results = start_here.run(start_here.StartHere(seeds=2, steps=60))
+    monkeypatch.setattr(common.Cohort, "accuracy", interrupted)
+    results = start_here.run(FIRST)
     assert not results.complete
     assert len(results.where(method="teacher")) == 2
     assert len(results.where(method="distilled")) == len(results.where(method="hard labels")) == 6

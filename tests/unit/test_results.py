@@ -37,6 +37,14 @@ def test_the_interval_is_students(values, level):
     assert effect.mean == pytest.approx(np.mean(values)) and effect.n == len(values)
 
 
+def test_two_experiments_beside_each_other_are_asked_as_one():
+    other = Results(pd.DataFrame([{"part": "clicks", "seed": seed, "auc": 70.0} for seed in range(8)]), {"rows": 5},
+                    complete=False)
+    both = Results(table(), {"seeds": 8}).beside(other)
+    assert both.mean("auc", part="clicks").mean == 70 and both.mean("accuracy", **HARD).n == 8
+    assert both.params == {"seeds": 8} and not both.complete
+
+
 def test_equal_values_have_a_point_for_an_interval_and_one_value_none():
     assert interval([2.0, 2.0, 2.0]) == Effect(2.0, 2.0, 2.0, 3)
     one = interval([2.0])

@@ -12,7 +12,18 @@ import torch
 from torch import Tensor
 
 from kdutils import metrics
-from kdutils.cohorts import HARD, Cohort, Setting, Splits, cohort, collect, distilled, teachers
+from kdutils.cohorts import (
+    HARD,
+    TEACHER_RECIPE,
+    Cohort,
+    Setting,
+    Splits,
+    cohort,
+    collect,
+    distilled,
+    teacher_recipe,
+    teachers,
+)
 from kdutils.datasets import without_class
 from kdutils.errors import different, positive, whole
 from kdutils.networks import MLP
@@ -22,24 +33,25 @@ from kdutils.training import Recipe
 
 @dataclass(frozen=True)
 class DarkKnowledge:
-    """seeds: runs per setting; transfer_sizes: images a student sees; control_sizes: sizes at which a teacher that saw
-    only those images is tried; omitted: the digit left out of the transfer set; hidden: width of the students."""
+    """Part "sweep" is about temperatures, "same labels" about teachers that know no more, "omitted" about a digit."""
 
-    seeds: int = 20
-    transfer_sizes: tuple[int, ...] = (50, 100, 1200)
-    temperatures: tuple[float, ...] = (1, 2, 4, 8, 16, 32)
-    control_sizes: tuple[int, ...] = (50, 100)
-    control_temperature: float = 4.0
-    omitted: int = 3
-    omitted_temperatures: tuple[float, ...] = (1, 4, 8)
-    hidden: int = 16
-    steps: int = 600
-    seed: int = 0
-    device: str = "cpu"
+    seeds: int = 20  # runs per setting
+    transfer_sizes: tuple[int, ...] = (50, 100, 1200)  # images a student sees
+    temperatures: tuple[float, ...] = (1, 2, 4, 8, 16, 32)  # of the sweep
+    control_sizes: tuple[int, ...] = (50, 100)  # sizes at which a teacher that saw only those images is tried
+    control_temperature: float = 4.0  # of its students
+    omitted: int = 3  # the digit left out of the transfer set
+    omitted_temperatures: tuple[float, ...] = (1, 4, 8)  # of the students that never see it
+    hidden: int = 16  # hidden units of a student
+    steps: int = 600  # of at most 64 images, of a student
+    teacher_steps: int = TEACHER_RECIPE.steps  # of 64 images
+    seed: int = 0  # the first seed
+    device: str = "cpu"  # of torch
 
     def __post_init__(self):
         whole("seeds", self.seeds, 1)
         whole("steps", self.steps, 1)
+        whole("teacher steps", self.teacher_steps, 1)
         whole("hidden", self.hidden, 1)
         whole("omitted class", self.omitted, 0, 9)
         for temperature in (*self.temperatures, *self.omitted_temperatures, self.control_temperature):
@@ -72,7 +84,8 @@ def run(params: DarkKnowledge, report: Callable[[str], None] = lambda line: None
 
 def _groups(lab: Splits, params: DarkKnowledge, report) -> Iterator[list[dict]]:
     report(f"{len(lab.seeds)} teachers, {lab.pool.shape[1]} labelled digits each (from the cache if trained before)")
-    logits = teachers(lab, lab.pool)
+    recipe = teacher_recipe(params.teacher_steps)
+    logits = teachers(lab, lab.pool, recipe=recipe)
     yield [{"part": "teacher", "transfer": lab.pool.shape[1], "method": "teacher", "temperature": None, "seed": seed,
             "accuracy": value} for seed, value in zip(lab.seeds, lab.accuracy(logits).tolist(), strict=True)]
     for n in params.transfer_sizes:
@@ -83,7 +96,8 @@ def _groups(lab: Splits, params: DarkKnowledge, report) -> Iterator[list[dict]]:
         report(f"control: teachers that saw the same {n} labels as their students")
         shared = lab.transfer(n)
         arms = [HARD, distilled(params.control_temperature)]
-        yield _measured(_train(lab, teachers(lab, shared), shared, arms, params), part="same labels", transfer=n)
+        told_the_same = teachers(lab, shared, recipe=recipe)
+        yield _measured(_train(lab, told_the_same, shared, arms, params), part="same labels", transfer=n)
     report(f"students that never see a {params.omitted}")
     transfer = _all_but(lab, params.omitted)
     students = _train(lab, logits, transfer, [HARD, *map(distilled, params.omitted_temperatures)], params)
@@ -91,10 +105,7 @@ def _groups(lab: Splits, params: DarkKnowledge, report) -> Iterator[list[dict]]:
 
 
 def _train(lab: Splits, logits: Tensor, transfer: Tensor, settings: list[Setting], params: DarkKnowledge) -> Cohort:
-    students = cohort(lab, logits, transfer, settings, MLP(64, (params.hidden,), 10))
-    for _ in students.train(Recipe(steps=params.steps)):
-        pass
-    return students
+    return cohort(lab, logits, transfer, settings, MLP(64, (params.hidden,), 10)).fit(Recipe(steps=params.steps))
 
 
 def _measured(students: Cohort, omitted: int | None = None, **same) -> list[dict]:

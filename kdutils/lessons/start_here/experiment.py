@@ -2,32 +2,43 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-import pandas as pd
 from torch import Tensor
 
-from kdutils.cohorts import HARD, Splits, cohort, distilled, teachers
+from kdutils.cohorts import (
+    HARD,
+    TEACHER_RECIPE,
+    Splits,
+    cohort,
+    collect,
+    distilled,
+    table_rows,
+    teacher_recipe,
+    teachers,
+)
 from kdutils.errors import positive, whole
-from kdutils.results import Results, provenance
+from kdutils.results import Results
 from kdutils.training import Recipe
 
 
 @dataclass(frozen=True)
 class StartHere:
-    """seeds: teachers and pairs of students; transfer: images each student sees; steps: of `batch` 64."""
+    """One number of images, one temperature: the curves of both methods."""
 
-    seeds: int = 12
-    transfer: int = 100
-    temperature: float = 4.0
-    steps: int = 300
-    seed: int = 0
-    device: str = "cpu"
+    seeds: int = 12  # teachers, and pairs of students
+    transfer: int = 100  # images each student sees
+    temperature: float = 4.0  # of the distilled students
+    steps: int = 300  # of at most 64 images, of a student
+    teacher_steps: int = TEACHER_RECIPE.steps  # of 64 images
+    seed: int = 0  # the first seed
+    device: str = "cpu"  # of torch
 
     def __post_init__(self):
         whole("seeds", self.seeds, 1)
         whole("transfer images", self.transfer, 1)
         whole("steps", self.steps, 1)
+        whole("teacher steps", self.teacher_steps, 1)
         positive("temperature", self.temperature)
 
 
@@ -47,22 +58,14 @@ def run(params: StartHere, report: Callable[[str], None] = lambda line: None) ->
     """
     start = time.perf_counter()
     lab, transfer = prepare(params)
+    return collect(_groups(lab, transfer, params, report), params, start, report)
+
+
+def _groups(lab: Splits, transfer: Tensor, params: StartHere, report) -> Iterator[list[dict]]:
     report(f"{params.seeds} teachers, then {2 * params.seeds} students on {params.transfer} images each")
-    logits = teachers(lab, lab.pool)
-    rows = [{"method": "teacher", "temperature": None, "step": params.steps, "seed": seed, "accuracy": value}
-            for seed, value in zip(lab.seeds, lab.accuracy(logits).tolist(), strict=True)]
-    complete = True
-    try:
-        for measured in _student_rows(lab, logits, transfer, params):
-            rows += measured
-    except KeyboardInterrupt:
-        complete = False
-        report("Interrupted: the steps measured so far are kept.")
-    seconds = time.perf_counter() - start
-    return Results(pd.DataFrame(rows), asdict(params), provenance(params.device, seconds), complete)
-
-
-def _student_rows(lab: Splits, logits: Tensor, transfer: Tensor, params: StartHere) -> Iterator[list[dict]]:
+    logits = teachers(lab, lab.pool, recipe=teacher_recipe(params.teacher_steps))
+    yield table_rows(lab, [{"method": "teacher", "temperature": None}], {"accuracy": lab.accuracy(logits)},
+                     step=params.steps)
     students = cohort(lab, logits, transfer, [HARD, distilled(params.temperature)])
     for snapshot in students.train(Recipe(steps=params.steps), every=max(1, params.steps // 30)):
         yield students.rows({"accuracy": students.accuracy()}, step=snapshot.step)

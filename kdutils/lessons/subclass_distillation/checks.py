@@ -13,7 +13,7 @@ from kdutils.cohorts import Splits
 from kdutils.course.checks import NotDone, Wrong, answer_of, compare, exercise
 from kdutils.datasets import grouped
 from kdutils.errors import at_least, one_of, positive, whole
-from kdutils.lessons.subclass_distillation.experiment import subclass_teachers
+from kdutils.lessons.subclass_distillation.teachers import subclass_teachers
 from kdutils.objectives import class_logits
 from kdutils.results import Effect, interval
 

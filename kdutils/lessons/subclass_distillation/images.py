@@ -18,7 +18,7 @@ from kdutils.cohorts import collect
 from kdutils.datasets import Dataset, grouped
 from kdutils.errors import one_of, whole
 from kdutils.image_lab import teacher_and_student, train_and_test, usual_views
-from kdutils.lessons.subclass_distillation.experiment import enough_of_each, inside
+from kdutils.lessons.subclass_distillation.teachers import enough_of_each, inside
 from kdutils.networks import ImageNetwork
 from kdutils.objectives import class_logits, hard_labels, subclass_distillation, subclass_teacher
 from kdutils.objectives.subclass import MAX_SUBCLASSES

@@ -18,7 +18,7 @@ from kdutils import metrics, rng
 from kdutils.cohorts import collect
 from kdutils.datasets import Dataset, grouped
 from kdutils.errors import positive, whole
-from kdutils.lessons.subclass_distillation.experiment import enough_of_each
+from kdutils.lessons.subclass_distillation.teachers import enough_of_each
 from kdutils.objectives import class_logits, subclass_distillation, subclass_teacher
 from kdutils.objectives.subclass import MAX_SUBCLASSES
 from kdutils.results import Results

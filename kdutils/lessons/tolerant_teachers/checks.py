@@ -9,7 +9,8 @@ from torch import Tensor
 from kdutils.cohorts import Splits, cohort, distilled
 from kdutils.course.checks import NotDone, Wrong, answer_of, compare, exercise
 from kdutils.errors import positive
-from kdutils.lessons.tolerant_teachers.experiment import STRICT, ancestors, tolerant
+from kdutils.lessons.tolerant_teachers.experiment import ancestors
+from kdutils.lessons.tolerant_teachers.parameters import STRICT, tolerant
 from kdutils.results import Effect, interval
 from kdutils.training import Recipe
 

@@ -4,115 +4,47 @@ Everything of one seed is paired: split, starts and batch orders are the same fo
 Accuracies and masses are in percent, measured on the 597 test digits of the seed's split, entropies in bits.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 
 import torch
 from torch import Tensor
 
-from kdutils import cache, metrics, rng
-from kdutils.cohorts import HARD, STUDENT, TEACHER_RECIPE, Splits, cohort, collect, digest, distilled
+from kdutils import cache, metrics
+from kdutils.cohorts import (
+    HARD,
+    STUDENT,
+    TEACHER_RECIPE,
+    Splits,
+    cohort,
+    collect,
+    digest,
+    distilled,
+    side_by_side,
+    table_rows,
+    teacher_recipe,
+)
 from kdutils.datasets import label_noise, load, take
-from kdutils.errors import at_least, between, different, one_of, positive, whole
+from kdutils.errors import between, whole
+from kdutils.lessons.tolerant_teachers.parameters import (
+    DEFAULT,
+    GROUPS,
+    SMOKE,
+    Ancestor,
+    TolerantTeachers,
+    kinds,
+    tolerant,
+)
 from kdutils.networks import MLP, Population, Specification
 from kdutils.objectives import distillation, hard_labels, softmax, tolerant_teacher
 from kdutils.results import Results
-from kdutils.training import Knobs, Recipe, Task, fit
+from kdutils.training import Knobs, Recipe, fit
 
-# Classes that look alike, for the data sets that have such groups; digits have none.
-GROUPS = {"fashion-mnist": ((0, 2, 3, 4, 6), (5, 7, 9), (1,), (8,))}  # tops and dresses, shoes, trousers, bags
+__all__ = ["DEFAULT", "SMOKE", "TolerantTeachers", "ancestors", "lineages", "prepare", "run"]
 
 TEACHER = MLP(64, (128,), 10)
 LINEAGE = MLP(64, (32,), 10)
-
-
-@dataclass(frozen=True)
-class Ancestor:
-    """A kind of first teacher: the knobs of `objectives.ancestor`; all 0 is plain training, called strict."""
-
-    name: str
-    eta: float = 0.0
-    ranks: int = 5
-    epsilon: float = 0.0
-    beta: float = 0.0
-
-
-STRICT = Ancestor("strict")
-
-
-def tolerant(eta: float, ranks: int = 5) -> Ancestor:
-    """A first teacher with tolerance eta."""
-    return Ancestor(f"eta {eta:g}", float(eta), ranks)
-
-
-def kinds(ranks: int = 5, classes: int = 10, p: float = 8 / 9, lower: float = 2 / 3) -> tuple[Ancestor, ...]:
-    """Strict, tolerant, very tolerant, smoothed and penalised ancestors of a lineage.
-
-    Tolerant, smoothed and penalised ones have the same label probability `p` at their free optimum, so that they
-    differ in where the rest goes and not in how much it is; the very tolerant one has `lower`. 8/9 and 2/3 are
-    eta = 0.9 and 1.2 at 5 ranks.
-    """
-    q = (1 - p) / (classes - 1)
-    eta, more = ((ranks - 1) / (ranks * label) for label in (p, lower))
-    return (Ancestor("strict", 0.0, ranks), Ancestor("tolerant", eta, ranks), Ancestor("very tolerant", more, ranks),
-            Ancestor("smoothed", 0.0, ranks, epsilon=classes * q),
-            Ancestor("penalised", 0.0, ranks, beta=1 / (p * math.log(p / q))))
-
-
-@dataclass(frozen=True)
-class TolerantTeachers:
-    """seeds: runs per setting. etas, ranks: the sweep of tolerance, 0 first. transfer_sizes, temperatures: of the
-    students. noise: share of wrong labels in the noise part. generations: after the first teacher. lineages: pairs
-    (images, share of wrong labels) that a lineage is trained on. label_weight: lambda, of the labels beside the
-    teacher. probed: the first digit that the lineages of the probe never see; probe_images: labelled ones of the rest.
-    grouped: a data set of `GROUPS` in which secondary mass can lie inside the label's group, or None: it has to be
-    fetched, so that the digits alone are the default; grouped_images: what its teachers see. Steps of a teacher, a
-    student, a network of a lineage."""
-
-    seeds: int = 20
-    etas: tuple[float, ...] = (0.0, 0.3, 0.6, 0.9, 1.2)
-    ranks: int = 5
-    transfer_sizes: tuple[int, ...] = (100, 1200)
-    temperatures: tuple[float, ...] = (1.0, 4.0)
-    noise: float = 0.4
-    generations: int = 5
-    lineages: tuple[tuple[int, float], ...] = ((200, 0.0), (400, 0.3))
-    label_weight: float = 0.5
-    probed: int = 6
-    probe_images: int = 100
-    grouped: str | None = None
-    grouped_images: int = 2000
-    teacher_steps: int = TEACHER_RECIPE.steps
-    student_steps: int = 600
-    lineage_steps: int = 300
-    seed: int = 0
-    device: str = "cpu"
-
-    def __post_init__(self):
-        for name in ("seeds", "generations", "teacher_steps", "student_steps", "lineage_steps", "probe_images",
-                     "grouped_images"):
-            whole(name.replace("_", " "), getattr(self, name), 1)
-        whole("ranks", self.ranks, 2, 10, why="the classes")
-        whole("probed", self.probed, 3, 8)
-        if self.grouped is not None:
-            one_of("grouped", self.grouped, GROUPS)
-        between("lambda", self.label_weight, 0, 1)
-        whole("number of etas", len(self.etas), 1)
-        for eta in self.etas:
-            at_least("eta", eta, 0)
-        for temperature in self.temperatures:
-            positive("temperature", temperature)
-        for rate in (self.noise, *(rate for _, rate in self.lineages)):
-            between("label noise", rate, 0, 1)
-        for name in ("etas", "transfer_sizes", "temperatures", "lineages"):
-            different(name, getattr(self, name))
-
-
-DEFAULT = TolerantTeachers()
-# Every setting of the default, so that every claim is measured, if badly: few seeds and steps.
-SMOKE = TolerantTeachers(seeds=3, teacher_steps=80, student_steps=60, lineage_steps=40)
 
 
 def prepare(params: TolerantTeachers) -> Splits:
@@ -136,7 +68,7 @@ def run(params: TolerantTeachers, report: Callable[[str], None] = lambda line: N
 
     What was measured: accuracy (of the linear probe in part "probe"); of teachers and generations also entropy,
     primary (mass of rank 1), secondary (ranks 2 .. K) and rest. In part "groups" also inside: the share of the mass of
-    ranks 2 .. K on classes of the label's group, in percent, which would be `chance_inside` if they were drawn by lot.
+    ranks 2 .. K on classes of the label's group, in percent, which would be `chance_inside` at random.
     """
     start = time.perf_counter()
     lab = prepare(params)
@@ -147,7 +79,7 @@ def ancestors(lab: Splits, train: Tensor, chosen: Sequence[Ancestor], spec: Spec
               recipe: Recipe = TEACHER_RECIPE, labels: Tensor | None = None) -> Tensor:
     """Logits (A, S, N, C) for every image of first teachers of A kinds, one per seed, trained on `train` (S, n).
 
-    labels: (S, N) where they see others than the data's. Paid for once: they come from the cache if they can.
+    labels: (S, N) where they see others than the data's. They come from the cache if they can.
     """
     made_of = {"data": lab.data.fingerprint, "network": [type(spec).__name__, asdict(spec)], "recipe": asdict(recipe),
                "ancestors": [asdict(one) for one in chosen], "seeds": lab.seeds, "train": digest(train),
@@ -182,7 +114,7 @@ def lineages(lab: Splits, train: Tensor, chosen: Sequence[Ancestor], generations
 
 
 def _groups(lab: Splits, params: TolerantTeachers, report) -> Iterator[list[dict]]:
-    recipe = Recipe(params.teacher_steps, TEACHER_RECIPE.batch, TEACHER_RECIPE.lr)
+    recipe = teacher_recipe(params.teacher_steps)
     chosen = [tolerant(eta, params.ranks) for eta in params.etas]
     words = ", ".join(f"{eta:g}" for eta in params.etas)
     report(f"{params.seeds} teachers for each eta of {words} (from the cache if trained before)")
@@ -211,7 +143,7 @@ def _groups(lab: Splits, params: TolerantTeachers, report) -> Iterator[list[dict
 def _teacher_rows(lab: Splits, logits: Tensor, params: TolerantTeachers, **same) -> list[dict]:
     same |= {"transfer": lab.pool.shape[1], "method": "teacher"}
     values = _answers(lab, logits.flatten(0, 1), params.ranks)
-    return _rows(lab, [{"eta": eta} for eta in params.etas], values, **same)
+    return table_rows(lab, [{"eta": eta} for eta in params.etas], values, **same)
 
 
 def _student_rows(lab: Splits, logits: Tensor, transfer: Tensor, params: TolerantTeachers, labels: Tensor | None,
@@ -219,10 +151,9 @@ def _student_rows(lab: Splits, logits: Tensor, transfer: Tensor, params: Toleran
     arms = [(None, HARD)] + [(eta, distilled(temperature, teacher)) for temperature in params.temperatures
                              for teacher, eta in enumerate(params.etas)]
     students = cohort(lab, logits, transfer, [setting for _, setting in arms], STUDENT, labels)
-    for _ in students.train(Recipe(steps=params.student_steps)):
-        pass
+    students.fit(Recipe(steps=params.student_steps))
     runs = [{"eta": eta, "method": setting.method, "temperature": setting.temperature} for eta, setting in arms]
-    return _rows(lab, runs, {"accuracy": students.accuracy()}, transfer=transfer.shape[1], **same)
+    return table_rows(lab, runs, {"accuracy": students.accuracy()}, transfer=transfer.shape[1], **same)
 
 
 def _group_rows(params: TolerantTeachers) -> list[dict]:
@@ -230,7 +161,7 @@ def _group_rows(params: TolerantTeachers) -> list[dict]:
     lab = Splits.open(params.grouped, params.seeds, params.seed, params.device)
     train, test = lab.transfer(params.grouped_images), lab.test[:, :2000]
     spec = MLP(lab.data.inputs[0].numel(), TEACHER.hidden, lab.data.n_classes)
-    recipe = Recipe(params.teacher_steps, TEACHER_RECIPE.batch, TEACHER_RECIPE.lr)
+    recipe = teacher_recipe(params.teacher_steps)
     arms = len(params.etas)
     population = _first(lab, train, [tolerant(eta, params.ranks) for eta in params.etas], spec, recipe, None)
     logits = population.predict(take(lab.data.inputs, test.repeat(arms, 1)))
@@ -239,15 +170,8 @@ def _group_rows(params: TolerantTeachers) -> list[dict]:
               for z, y in zip(logits, labels, strict=True)]
     values = {"accuracy": 100 * metrics.accuracy(logits, labels), "inside": 100 * torch.stack(inside)}
     values |= _masses(logits, params.ranks)
-    return _rows(lab, [{"eta": eta} for eta in params.etas], values, part="groups", method="teacher", noise=0.0,
+    return table_rows(lab, [{"eta": eta} for eta in params.etas], values, part="groups", method="teacher", noise=0.0,
                  transfer=train.shape[1])
-
-
-def chance_inside(name: str) -> float:
-    """The share (percent) of secondary mass inside the label's group, if the secondary classes were drawn by lot."""
-    groups = [len(group) for group in GROUPS[one_of("grouped", name, GROUPS)]]
-    counted = [size for size in groups if size > 1]
-    return 100 * sum(size * (size - 1) for size in counted) / sum(counted) / (sum(groups) - 1)
 
 
 # ---- lineages ----------------------------------------------------------------------------------------------------
@@ -262,7 +186,7 @@ def _lineage_rows(lab: Splits, n: int, noise: float, params: TolerantTeachers) -
     for generation, population in enumerate(lineages(lab, train, chosen, params.generations, params.label_weight,
                                                      LINEAGE, recipe, labels)):
         logits = population.predict(lab.data.inputs)
-        rows += _rows(lab, named, _answers(lab, logits, params.ranks), part="generations", generation=generation,
+        rows += table_rows(lab, named, _answers(lab, logits, params.ranks), part="generations", generation=generation,
                       **same)
         united = united + softmax(logits)
         if generation:
@@ -270,10 +194,11 @@ def _lineage_rows(lab: Splits, n: int, noise: float, params: TolerantTeachers) -
                               f"independent {generation}").predict(lab.data.inputs)
         independent = independent + softmax(logits[:params.seeds])  # the first one is the strict ancestor itself
         for runs, p in ((named, united), ([{"method": "independent"}], independent)):
-            rows += _rows(lab, runs, {"accuracy": lab.accuracy(p)}, part="ensemble", members=generation + 1, **same)
+            rows += table_rows(lab, runs, {"accuracy": lab.accuracy(p)}, part="ensemble", members=generation + 1,
+                               **same)
     longer = Recipe(steps=params.lineage_steps * (params.generations + 1))
     logits = _trained(lab, train, 1, LINEAGE, longer, hard_labels, Knobs(), labels, None, None).predict(lab.data.inputs)
-    return rows + _rows(lab, [{"method": "longer"}], _answers(lab, logits, params.ranks), part="generations",
+    return rows + table_rows(lab, [{"method": "longer"}], _answers(lab, logits, params.ranks), part="generations",
                         generation=params.generations, **same)
 
 
@@ -293,10 +218,10 @@ def _probe_rows(lab: Splits, params: TolerantTeachers) -> list[dict]:
                                                      spec, recipe)):
         with torch.no_grad():
             features = population.features(lab.data.inputs)["hidden1"]
-        rows += _rows(lab, named, {"accuracy": _probe(lab, features, seen, params.probe_images)},
+        rows += table_rows(lab, named, {"accuracy": _probe(lab, features, seen, params.probe_images)},
                       generation=generation, **same)
     pixels = lab.data.inputs.flatten(1).expand(params.seeds, -1, -1)
-    return rows + _rows(lab, [{"method": "pixels"}], {"accuracy": _probe(lab, pixels, seen, params.probe_images)},
+    return rows + table_rows(lab, [{"method": "pixels"}], {"accuracy": _probe(lab, pixels, seen, params.probe_images)},
                         generation=0, **same)
 
 
@@ -332,10 +257,7 @@ def _first(lab: Splits, train: Tensor, chosen: Sequence[Ancestor], spec, recipe,
 def _trained(lab: Splits, train: Tensor, arms: int, spec, recipe, objective, knobs, labels, teacher,
              purpose: str | None) -> Population:
     """arms * S networks, trained; `purpose` names the random stream of start and order, None is the seed's own."""
-    own = [seed if purpose is None else rng.derive(seed, purpose) for seed in lab.seeds] * arms
-    population = Population(spec, own, train.device)
-    labels = lab.data.labels if labels is None else labels.repeat(arms, 1)
-    task = Task(lab.data.inputs, labels, train.repeat(arms, 1), own, teacher)
+    population, task = side_by_side(lab, arms, train, spec, labels, teacher, purpose=purpose)
     fit(population, task, objective, knobs, recipe)
     return population.copy()
 
@@ -347,21 +269,12 @@ def _noisy(lab: Splits, rate: float) -> Tensor | None:
 
 
 def _answers(lab: Splits, logits: Tensor, ranks: int) -> dict[str, Tensor]:
-    """What is measured of logits (M, N, C) on each member's test images: {name: (M,)}."""
-    test = lab.test.repeat(len(logits) // len(lab.seeds), 1)
-    picked = logits.gather(1, test[..., None].expand(-1, -1, logits.shape[-1]))
-    return {"accuracy": lab.accuracy(logits)} | _masses(picked, ranks)
+    """What is measured of logits (arms * S, N, C) on each seed's test images: {name: (arms, S)}."""
+    found = lab.tested(logits.unflatten(0, (-1, len(lab.seeds))))
+    return {"accuracy": lab.accuracy(logits)} | _masses(found, ranks)
 
 
 def _masses(logits: Tensor, ranks: int) -> dict[str, Tensor]:
-    """Entropy, and mass by rank, of answers (M, N, C): {name: (M,)}."""
+    """Entropy, and mass by rank, of answers (..., N, C): {name: (...,)}."""
     primary, secondary, rest = (100 * metrics.mass_in_ranks(logits, ranks)).unbind(-1)
     return {"entropy": metrics.entropy(logits).mean(-1), "primary": primary, "secondary": secondary, "rest": rest}
-
-
-def _rows(lab: Splits, runs: Sequence[dict], values: dict[str, Tensor], **same) -> list[dict]:
-    """A row for each of `runs` and seed, with the values (runs * S,) of that network."""
-    listed = {name: value.flatten().tolist() for name, value in values.items()}
-    pairs = [(one, seed) for one in runs for seed in lab.seeds]
-    return [same | one | {"seed": seed} | {name: column[i] for name, column in listed.items()}
-            for i, (one, seed) in enumerate(pairs)]

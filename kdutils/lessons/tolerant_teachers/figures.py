@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from kdutils.errors import one_of
-from kdutils.lessons.tolerant_teachers.experiment import chance_inside
+from kdutils.lessons.tolerant_teachers.parameters import chance_inside
 from kdutils.objectives import optimum, threshold
 from kdutils.plots.base import Plot, band, intervals
 from kdutils.plots.style import COLOURS, MARKERS, base_layout, title_fonts

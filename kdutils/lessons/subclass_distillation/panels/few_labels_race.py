@@ -9,18 +9,12 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from kdutils import metrics
-from kdutils.cohorts import Splits
+from kdutils.cohorts import Cohort, Splits
 from kdutils.datasets import grouped
 from kdutils.errors import ParameterError
-from kdutils.lessons.subclass_distillation.experiment import (
-    ARMS,
-    DEFAULT,
-    Field,
-    fields,
-    hidden_blocks,
-    label_teachers,
-    subclass_teachers,
-)
+from kdutils.lessons.subclass_distillation.parameters import ARMS, DEFAULT
+from kdutils.lessons.subclass_distillation.students import cohorts
+from kdutils.lessons.subclass_distillation.teachers import hidden_blocks, label_teachers, subclass_teachers
 from kdutils.live.control import Choice, LogSlider
 from kdutils.live.curves import add_answers, add_band, clear_band, grow_band, show_answers
 from kdutils.live.training_panel import AnsweringPanel
@@ -99,7 +93,7 @@ class FewLabelsRace(AnsweringPanel):
         self.told = _teachers(self.lab)
 
     def _begin_anew(self) -> None:
-        self.fields: list[Field] = []
+        self.cohorts: list[Cohort] = []
         self.scores: Mapping[str, np.ndarray] = {}      # test accuracies of the last snapshot, (S,) percent
         self.measured: dict = {}        # the values that belong to `scores`; the controls may have moved on
         self.mixed = False
@@ -143,16 +137,16 @@ class FewLabelsRace(AnsweringPanel):
         return self.lab.accuracy(p).numpy()
 
     def draw(self, changed: frozenset[str]) -> None:
-        if self.fields and self.state in ("training", "paused"):
+        if self.cohorts and self.state in ("training", "paused"):
             self._turn_knobs()
         self._draw_answers()
 
     def _turn_knobs(self) -> None:
-        for field in self.fields:
-            wanted = (self.values["temperature"],) * len(field.population)
+        for students in self.cohorts:
+            wanted = (self.values["temperature"],) * len(students.population)
             # A control that moved before the students were made has not moved during their run.
-            if field.knobs["temperature"] != wanted:
-                field.knobs.set(temperature=wanted)
+            if students.knobs["temperature"] != wanted:
+                students.knobs.set(temperature=wanted)
                 self.mixed = True
 
     def _draw_answers(self) -> None:
@@ -180,29 +174,29 @@ class FewLabelsRace(AnsweringPanel):
     def start(self) -> Iterator[Moment]:
         self.measured = dict(self.values) | {"labels": int(self.values["labels"])}
         train = self.lab.transfer(self.measured["labels"])
-        self.fields = fields(self.lab, self.told, self.arms, train, self.measured["width"], DEFAULT)
-        for field in self.fields:
-            field.knobs.set(temperature=(self.measured["temperature"],) * len(field.population))
+        self.cohorts = cohorts(self.lab, self.told, self.arms, train, self.measured["width"], DEFAULT)
+        for students in self.cohorts:
+            students.knobs.set(temperature=(self.measured["temperature"],) * len(students.population))
         return self._side_by_side(every=20 if self.answering else 5)
 
     def _side_by_side(self, every: int) -> Iterator[Moment]:
-        runs = [field.train(self.recipe, every) for field in self.fields]
+        runs = [students.train(self.recipe, every) for students in self.cohorts]
         for snapshots in zip(*runs, strict=True):
             labels = self.lab.data.labels[self.lab.test]
-            scores = {arm.name: 100 * metrics.accuracy(logits, labels).cpu().numpy()
-                      for field in self.fields for arm, logits in field.test_logits().items()}
+            scores = {arm.name: 100 * metrics.accuracy(logits, labels).cpu().numpy() for students in self.cohorts
+                      for arm, logits in zip(students.arms, students.answers(), strict=True)}
             yield Moment(snapshots[0].step, snapshots[0].steps, scores)
 
     def observe(self, snapshot: Moment) -> None:
         self.scores = snapshot.scores
-        self.measured["temperature"] = self.fields[0].knobs["temperature"][0]
+        self.measured["temperature"] = self.cohorts[0].knobs["temperature"][0]
         for name, scores in snapshot.scores.items():
             grow_band(self.chart, name, snapshot.step, scores)
 
     def finish(self) -> None:
         self.answers.append(Answer(**self.measured, gains={name: self._gain(name) for name in GAINERS},
                                    mixed=self.mixed))
-        self.fields = []
+        self.cohorts = []
         self._draw_answers()
 
     def _gain(self, name: str) -> Effect:

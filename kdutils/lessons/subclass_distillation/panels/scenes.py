@@ -16,7 +16,7 @@ from kdutils import rng
 from kdutils.cohorts import Splits
 from kdutils.datasets import grouped
 from kdutils.errors import one_of, whole
-from kdutils.lessons.subclass_distillation.experiment import TEACHER_WIDTHS
+from kdutils.lessons.subclass_distillation.teachers import TEACHER_WIDTHS
 from kdutils.networks import MLP
 
 MAP = Path(__file__).with_name("digits_map.npy")

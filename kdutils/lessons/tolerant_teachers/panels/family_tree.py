@@ -15,7 +15,8 @@ from kdutils.cohorts import Splits
 from kdutils.datasets import label_noise, take
 from kdutils.errors import between, whole
 from kdutils.lessons.examples import Example, usual_examples
-from kdutils.lessons.tolerant_teachers.experiment import kinds, lineages
+from kdutils.lessons.tolerant_teachers.experiment import lineages
+from kdutils.lessons.tolerant_teachers.parameters import kinds
 from kdutils.live.control import Choice, Slider
 from kdutils.live.training_panel import TrainingPanel
 from kdutils.objectives import softmax

@@ -11,7 +11,8 @@ from torch import Tensor
 from kdutils import metrics
 from kdutils.cohorts import TEACHER_RECIPE, Splits
 from kdutils.datasets import take
-from kdutils.lessons.tolerant_teachers.experiment import ancestors, kinds
+from kdutils.lessons.tolerant_teachers.experiment import ancestors
+from kdutils.lessons.tolerant_teachers.parameters import kinds
 from kdutils.live.control import Choice, LogSlider, Slider
 from kdutils.live.panel import Panel
 from kdutils.networks import MLP

@@ -195,7 +195,7 @@ def test_what_was_not_measured_is_said(figure):
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_recorded_results_are_drawn_with_words_and_without_nan(figure):
-    shown = figure(recorded("subclass_distillation"))
+    shown = figure(recorded("subclass_distillation").beside(recorded("subclass_distillation.clicks")))
     assert "nan" not in shown.reading and shown.reading.endswith(".") and "95%" in shown.reading
     assert all(not trace.name or trace.name == trace.name.strip() for trace in shown.figure.data)
 

@@ -27,14 +27,6 @@ from PIL import Image
 
 from kdutils.cohorts import Splits
 from kdutils.datasets import grouped, take
-from kdutils.lessons.subclass_distillation.experiment import (
-    ARMS,
-    DEFAULT,
-    fields,
-    hidden_blocks,
-    label_teachers,
-    subclass_teachers,
-)
 from kdutils.lessons.subclass_distillation.panels import scenes
 from kdutils.lessons.subclass_distillation.panels.few_labels_race import GAINERS, RACERS, FewLabelsRace
 from kdutils.lessons.subclass_distillation.panels.plane import SIDE, Plane
@@ -50,6 +42,9 @@ from kdutils.lessons.subclass_distillation.panels.what_teacher_tells import (
     WhatTheTeacherTells,
     information,
 )
+from kdutils.lessons.subclass_distillation.parameters import ARMS, DEFAULT
+from kdutils.lessons.subclass_distillation.students import cohorts
+from kdutils.lessons.subclass_distillation.teachers import hidden_blocks, label_teachers, subclass_teachers
 from kdutils.networks import MLP, Population
 from kdutils.objectives import class_logits, subclass_auxiliary, subclass_teacher
 from kdutils.plots.style import COLOURS, HIDDEN_COLOURS, HIDDEN_MARKERS
@@ -711,14 +706,13 @@ def endless_race() -> FewLabelsRace:
 
 
 def raced(race, n, t, width) -> dict[str, np.ndarray]:
-    """Test accuracies of the same students trained one field after the other, without the panel."""
+    """Test accuracies of the same students trained one cohort after the other, without the panel."""
     lab, scores = race.lab, {}
     arms = [arm for arm in ARMS if arm.name in RACERS]
-    for field in fields(lab, race.told, arms, lab.transfer(n), width, DEFAULT):
-        field.knobs.set(temperature=t)
-        for _ in field.train(Recipe(steps=STEPS)):
-            pass
-        for arm, logits in field.test_logits().items():
+    for students in cohorts(lab, race.told, arms, lab.transfer(n), width, DEFAULT):
+        students.knobs.set(temperature=t)
+        students.fit(Recipe(steps=STEPS))
+        for arm, logits in zip(students.arms, students.answers(), strict=True):
             scores[arm.name] = 100 * (logits.argmax(-1) == lab.data.labels[lab.test]).float().mean(-1).numpy()
     return scores
 
@@ -781,7 +775,7 @@ def test_temperature_acts_on_students_who_hear_a_teacher(endless_race):
     endless_race.train()
     assert until(lambda: endless_race.scores)
     endless_race.set(temperature=8.0)
-    assert until(lambda: all(set(field.knobs["temperature"]) == {8.0} for field in endless_race.fields))
+    assert until(lambda: all(set(students.knobs["temperature"]) == {8.0} for students in endless_race.cohorts))
     assert until(lambda: endless_race.mixed) and until(lambda: "T moved during this run" in endless_race.reading())
     assert until(lambda: endless_race.reading().startswith("n = 50, T = 8,"))
     assert endless_race.stop() and not endless_race.answers and endless_race.state == "stopped"
@@ -793,7 +787,7 @@ def test_other_labels_by_hand_start_other_students(endless_race):
     endless_race.train()
     assert until(lambda: endless_race.scores)
     endless_race.inputs["labels"].value = 200.0
-    assert until(lambda: endless_race.fields and endless_race.fields[0].task.train.shape[1] == 200)
+    assert until(lambda: endless_race.cohorts and endless_race.cohorts[0].task.train.shape[1] == 200)
     assert until(lambda: endless_race.status == "Other students. The run starts anew.")
     endless_race.inputs["width"].value = 8
     assert until(lambda: endless_race.measured.get("width") == 8 and endless_race.scores)

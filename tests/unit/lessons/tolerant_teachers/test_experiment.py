@@ -19,13 +19,13 @@ from kdutils.lessons import catalog
 from kdutils.lessons.tolerant_teachers import experiment as tolerant_teachers
 from kdutils.lessons.tolerant_teachers import figures
 from kdutils.lessons.tolerant_teachers.claims import CLAIMS
-from kdutils.lessons.tolerant_teachers.experiment import (
+from kdutils.lessons.tolerant_teachers.experiment import ancestors, lineages, run
+from kdutils.lessons.tolerant_teachers.parameters import (
+    GROUPS,
     STRICT,
     TolerantTeachers,
-    ancestors,
+    chance_inside,
     kinds,
-    lineages,
-    run,
     tolerant,
 )
 from kdutils.networks import MLP, Population
@@ -256,15 +256,14 @@ def clothes(monkeypatch):
 def test_groups_say_whose_the_secondary_classes_are(clothes):
     params = replace(SMALL, grouped="fashion-mnist", grouped_images=200, teacher_steps=60, lineages=())
     said = []
-    assert tolerant_teachers.chance_inside("fashion-mnist") == pytest.approx(100 * 26 / 8 / 9)
+    assert chance_inside("fashion-mnist") == pytest.approx(100 * 26 / 8 / 9)
     rows = run(params, said.append).where(part="groups")
     assert "fashion-mnist, 200 images" in said[-1] and sorted(rows.eta) == [0.0, 0.0, 0.9, 0.9]
     assert rows.inside.between(80, 100).all(), "only classes of one group can be confused here"
     lab = Splits.open("fashion-mnist", 2, 3)
-    population = tolerant_teachers._first(lab, lab.transfer(200), [tolerant(0.0), tolerant(0.9)], MLP(64, (128,), 10),
-                                          Recipe(60, 64, 3e-3), None)
-    logits = population.predict(clothes.inputs[300:])
-    inside = metrics.mass_inside_groups(logits[2], clothes.labels[300:], tolerant_teachers.GROUPS["fashion-mnist"], 5)
+    logits = ancestors(lab, lab.transfer(200), [tolerant(0.0), tolerant(0.9)], MLP(64, (128,), 10),
+                       Recipe(60, 64, 3e-3)).flatten(0, 1)[:, 300:]
+    inside = metrics.mass_inside_groups(logits[2], clothes.labels[300:], GROUPS["fashion-mnist"], 5)
     (row,) = rows[(rows.eta == 0.9) & (rows.seed == 3)].to_dict("records")
     assert row["inside"] == pytest.approx(100 * float(inside), abs=0.01)
 

@@ -12,12 +12,13 @@ from helpers import answers_at_once, headless_page, line, per_cent, stops_and_st
 from kdutils.cohorts import Splits, cohort, distilled
 from kdutils.datasets import take
 from kdutils.errors import ParameterError
-from kdutils.lessons.tolerant_teachers.experiment import ancestors, kinds, lineages
+from kdutils.lessons.tolerant_teachers.experiment import ancestors, lineages
 from kdutils.lessons.tolerant_teachers.panels import tolerance_lab
 from kdutils.lessons.tolerant_teachers.panels.family_tree import FamilyTree
 from kdutils.lessons.tolerant_teachers.panels.one_answer import RULES, SEEN, STRENGTHS, OneAnswerPanel
 from kdutils.lessons.tolerant_teachers.panels.secondaries import SecondariesPanel
 from kdutils.lessons.tolerant_teachers.panels.tolerance_lab import ToleranceLab
+from kdutils.lessons.tolerant_teachers.parameters import kinds
 from kdutils.networks import Population
 from kdutils.objectives import optimum, penalty_optimum, smoothing_optimum, tolerant_teacher
 from kdutils.plots.style import COLOURS
