@@ -6,17 +6,20 @@ All three train M students (batch 64 of 1,200 digits, alpha 0.9, each with its o
 number of steps: small and wider perceptrons, and little convolutional networks on the digits as they are and enlarged
 to 14x14. On a CPU the figure is the processor's time of one thread; on a GPU it is the wall clock between
 synchronisations. Every round times all three in turn, so that a busy machine slows all of them; the ratios are medians
-over the rounds. Building the networks is not counted. Then: how the cost of a step grows with the students, their
+over the rounds. Building the networks is not counted. It is torch's loop that is measured: what the compiled kernels
+save beside it, bench_engines.py tells. Then: how the cost of a step grows with the students, their
 width, and the data. Prints tables and writes results/population_<device>.json beside this file. --big adds 128 and 512
 students; --all is --big and the ways of bench_convolution.py, the whole record in one command (about 7 minutes).
 """
 
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from unittest.mock import patch
 
 import click
 import torch
@@ -194,6 +197,7 @@ def step_cost(device: str, rounds: int, members: int = 32, width: int = 16, n: i
     return {"students": members, "width": width, "images": n, "ms": round(1e3 * median(took) / n_steps, 4)}
 
 
+@patch.dict(os.environ, {"KDUTILS_ENGINE": "torch"})
 def compare(big: bool = False, device: str = "cpu", rounds: int = 5) -> dict[tuple[str, int], dict]:
     """Measure every part and size, print the tables and keep the figures: {(part, M): row}."""
     start, threads = time.perf_counter(), torch.get_num_threads()
