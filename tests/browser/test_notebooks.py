@@ -229,6 +229,10 @@ LATER = (
            "fails-figure"),
           ("tells-prediction", "tells-reveal"), ("tells-panel", re.compile("Temperature T")),
           ("split-panel", "toy-panel", "race-panel")),
+    Later("04_spherical_distillation",
+          ("gap-figure", "confidence-figure", "dial-figure", "ablation-figure", "optimiser-figure", "hundred-figure"),
+          ("direction-prediction", "direction-reveal"), ("direction-panel", re.compile("Student's angle")),
+          ("meter-panel",), ("dial-panel",)),
 )
 
 

@@ -16,8 +16,8 @@ M, T = 2.0, 1.0         # the common scale, and the temperature of both losses
 CLASSES = ["a", "b", "c"]
 LENGTHS = np.linspace(0.1, 8, 80)
 # The plane of three centred logits: class a points to 0 degrees, b to 120, c to 240; an arrow's length is its spread.
-PLANE = torch.tensor([[math.cos(2 * math.pi * k / 3), math.sin(2 * math.pi * k / 3)] for k in range(3)]).double()
-PLANE *= math.sqrt(2.0)
+TURNS = 2 * torch.pi * torch.arange(3.0, dtype=torch.float64) / 3
+PLANE = math.sqrt(2.0) * torch.stack([TURNS.cos(), TURNS.sin()], 1)
 
 
 class DirectionPanel(Panel):
@@ -111,15 +111,15 @@ class DirectionPanel(Panel):
         kd = ("does not change it" if abs(along["KD"]) < 0.005 else
               f"asks for a {'longer' if along['KD'] > 0 else 'shorter'} arrow ({along['KD']:+.2f} along it)")
         return (f"{abs(self.values['angle']):g} degrees apart, spreads {self.values['student']:g} (student) and "
-                f"{self.values['teacher']:g} (teacher). KD loss {self.losses['KD']:.3f}: its step {kd}. SKD loss "
-                f"{self.losses['SKD']:.3f}: its step is across the arrow ({along['SKD']:+z.2f} along it), whatever the "
+                f"{self.values['teacher']:g} (teacher). KD loss {self.losses['KD']:z.3f}: its step {kd}. SKD loss "
+                f"{self.losses['SKD']:z.3f}: its step is across the arrow ({along['SKD']:+z.2f} along it), whatever the "
                 f"lengths.")
 
 
 def logits(spread: float, degrees: float) -> Tensor:
     """Three centred logits (1, 3) of this spread that point this way."""
     angle = math.radians(degrees)
-    return spread * (PLANE @ torch.tensor([math.cos(angle), math.sin(angle)]).double())[None]
+    return spread * (PLANE @ torch.tensor([math.cos(angle), math.sin(angle)], dtype=torch.float64))[None]
 
 
 def at(z: Tensor) -> list[float]:
