@@ -112,8 +112,8 @@ class DirectionPanel(Panel):
               f"asks for a {'longer' if along['KD'] > 0 else 'shorter'} arrow ({along['KD']:+.2f} along it)")
         return (f"{abs(self.values['angle']):g} degrees apart, spreads {self.values['student']:g} (student) and "
                 f"{self.values['teacher']:g} (teacher). KD loss {self.losses['KD']:z.3f}: its step {kd}. SKD loss "
-                f"{self.losses['SKD']:z.3f}: its step is across the arrow ({along['SKD']:+z.2f} along it), whatever the "
-                f"lengths.")
+                f"{self.losses['SKD']:z.3f}: its step is across the arrow ({along['SKD']:+z.2f} along it), whatever "
+                f"the lengths.")
 
 
 def logits(spread: float, degrees: float) -> Tensor:
