@@ -126,6 +126,6 @@ class SphericalDistillation:
 
 
 DEFAULT = SphericalDistillation()
-SMOKE = SphericalDistillation(seeds=3, widths=(32, 128), temperatures=(1.0, 4.0), dial=(1.0, 4.0, 16.0),
-                              scales=(2.0, 4.0), table_images=(100,), noisy_widths=(16, 64), teacher_steps=80,
-                              student_steps=60)
+SMOKE = SphericalDistillation(seeds=3, widths=(32, 128), temperatures=(1.0, 4.0), dial=(1.0, 16.0), scales=(2.0, 4.0),
+                              table_images=(100,), noisy_widths=(16, 64), teacher_steps=30, student_steps=30,
+                              patience=2)
