@@ -6,6 +6,7 @@ overlap, being cut from the same examples: no interval here speaks of new data. 
 misses by chance; `claims` corrects for that.
 """
 
+import functools
 import json
 import platform
 from collections.abc import Mapping, Sequence
@@ -50,8 +51,14 @@ def interval(values: Sequence[float], level: float = 0.95) -> Effect:
     mean, n = values.mean(), len(values)
     if n < 2:
         return Effect(mean, np.nan, np.nan, n)
-    half = stats.t.ppf((1 + level) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n)
+    half = _quantile(level, n) * values.std(ddof=1) / np.sqrt(n)
     return Effect(mean, mean - half, mean + half, n)
+
+
+@functools.cache
+def _quantile(level: float, n: int) -> float:
+    """Student's t for two sides and n values; kept, as live panels ask for it at every step."""
+    return float(stats.t.ppf((1 + level) / 2, n - 1))
 
 
 @dataclass(frozen=True, eq=False)

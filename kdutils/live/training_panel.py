@@ -3,15 +3,12 @@
 import threading
 import time
 import weakref
-from collections import deque
 from collections.abc import Iterator
 
 from kdutils.errors import positive
 from kdutils.live.panel import Panel, row_of, sentence
 from kdutils.live.runner import Runner
 from kdutils.live.work import Job, Progress, State
-
-QUICK = 0.4     # seconds that an answer may take for a panel to give one while a control moves
 
 
 class TrainingPanel(Panel):
@@ -222,34 +219,24 @@ class TrainingPanel(Panel):
 
 
 class AnsweringPanel(TrainingPanel):
-    """A lab: moving a control when nothing trains runs to the answer at full speed.
+    """A lab: letting go of a control when nothing trains runs to the answer at full speed.
 
-    Where answers are quick (`QUICK`, by what the last ones took), they come while the control moves: the run under way
-    ends, then the newest values are answered. Where they are slow, letting go of the control starts the run, and
-    letting go again before its answer is there starts it anew.
-
-    While a reader watches a run, controls act on it at once where they can; those that `why_anew` names start it anew.
-    Controls never act on a run to the answer: it belongs to the values that it began with. Nothing starts by itself in
-    a pause.
+    While a reader watches a run, controls act on it where they can; those that `why_anew` names start it anew. Letting
+    go again before an answer is there starts that anew too: it would belong to no single setting. Nothing starts by
+    itself in a pause.
     """
 
     def __init__(self, **values):
-        self._asked: frozenset[str] = frozenset()       # the controls that were moved for the newest answer
-        self._took: dict[frozenset[str], deque[float]] = {}     # by them: what the last answers took, in seconds
         self._why = ""          # why the run starts anew, until it is said
         super().__init__(**values)
 
     def why_anew(self, changed: frozenset[str]) -> str:
-        """Why these controls need another run than the one under way, in a sentence; "" if they act on it at once."""
+        """Why these controls need another run than the one under way, in a sentence; "" if they act on that one."""
         return ""
 
     def answer(self) -> None:
         """Start a run that goes to its end at full speed."""
         self.train(fast=True)
-
-    def quick(self, changed: frozenset[str]) -> bool:
-        """Answers to these controls are known to come fast enough to follow a hand: one hiccup in three is forgiven."""
-        return changed in self._took and min(self._took[changed]) <= QUICK
 
     def released(self, changed: frozenset[str]) -> None:
         if self.state == "training":
@@ -257,21 +244,15 @@ class AnsweringPanel(TrainingPanel):
             if answering or why:
                 self._why = "" if answering else why
                 self.stop()
-                self._asked = changed
                 self.train(fast=answering)
         elif self.state != "paused":
-            self._asked = changed
             self.answer()
 
     def run_changed(self) -> None:
-        run = self.runner
-        if run.answering and run.state is State.DONE:
-            self._took.setdefault(self._asked, deque(maxlen=3)).append(run.seconds)
-        begins = run.under_way and run.at is None
-        if begins and self._why:
+        if self._why and self.runner.under_way and self.runner.at is None:
             self.say(f"{self._why} The run starts anew.", busy=True, hold=2)
             self._why = ""
-        elif not (begins and run.answering and self.quick(self._asked)):    # over before it could be read
+        else:
             super().run_changed()
 
 

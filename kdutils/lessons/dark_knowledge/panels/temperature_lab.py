@@ -11,12 +11,12 @@ from plotly.subplots import make_subplots
 from kdutils.cohorts import HARD, Cohort, Setting, Splits, cohort, teachers
 from kdutils.lessons.examples import one_per_class
 from kdutils.live.control import Choice, LogSlider, Slider
-from kdutils.live.curves import add_answers, add_band, clear_band, grow_band, show_answers
-from kdutils.live.training_panel import AnsweringPanel
+from kdutils.live.curves import add_answers, add_band, clear_band, grow_band
+from kdutils.live.lab import Lab
 from kdutils.objectives import softmax
 from kdutils.plots.style import COLOURS, DASHES, base_layout, title_fonts
 from kdutils.results import Effect, interval
-from kdutils.training import Recipe, Snapshot
+from kdutils.training import Knobs, Recipe, Snapshot
 
 SIZES = (20, 50, 100, 200, 500, 1200)
 
@@ -32,15 +32,16 @@ class Answer:
     mixed: bool
 
 
-class TemperatureLab(AnsweringPanel):
+class TemperatureLab(Lab):
     """12 students of soft targets beside 12 of hard labels, paired by split, start and batch order.
 
-    T and alpha act at once, also while students train; a new number of images starts new students. Letting go of a
-    control when nothing trains runs to the answer at full speed, and every complete run adds a point on the right.
-    Letting go again before that answer is there starts it anew: it would belong to no single setting.
+    T and alpha act at once, also while students train; a new number of images starts new students. Every complete run
+    adds a point on the right. Students of hard labels know neither T nor alpha: for a run to an answer they are trained
+    once per number of images.
     """
 
     title = "Temperature lab"
+    over, static = "temperature", (1.0, 20.0)
     controls = (
         LogSlider("temperature", "Temperature T", low=0.5, high=32.0, default=4.0,
                   help="Of teacher and student in the distillation loss."),
@@ -57,11 +58,10 @@ class TemperatureLab(AnsweringPanel):
         self.recipe = Recipe(steps=steps)
         self.teacher_logits = teachers(self.lab, self.lab.pool)
         self.example = one_per_class(self.lab, self.teacher_logits)[3]
-        self.answers: list[Answer] = []
+        self.hard: dict[int, dict[int, np.ndarray]] = {}    # images -> step -> accuracies (S,) of hard-label students
         self.students: Cohort | None = None
         self.scores: np.ndarray | None = None  # (2, S): test accuracies of the last snapshot, hard labels first
         self.measured: dict = {}               # the values that belong to `scores`; the controls may have moved on
-        self.mixed = False
         super().__init__(**values)
 
     # ---- the figure ------------------------------------------------------------------------------------------------
@@ -95,66 +95,55 @@ class TemperatureLab(AnsweringPanel):
         return figure
 
     def draw(self, changed: frozenset[str]) -> None:
-        temperature, alpha = self.values["temperature"], self.values["alpha"]
-        if self.students is not None and self.state in ("training", "paused"):
-            s = len(self.lab.seeds)
-            wanted = {"temperature": (1.0,) * s + (temperature,) * s, "alpha": (0.0,) * s + (alpha,) * s}
-            # A control that moved before the students were made has not moved during their run.
-            if any(self.students.knobs[name] != values for name, values in wanted.items()):
-                self.students.knobs.set(**wanted)
-                self.mixed = True
-        self.chart.set("soft targets", y=self.example.probabilities(temperature).numpy())
-        self._draw_answers()
+        super().draw(changed)
+        self.chart.set("soft targets", y=self.example.probabilities(self.values["temperature"]).numpy())
 
-    def _draw_answers(self) -> None:
-        alike = [a for a in self.answers if (a.transfer, a.alpha) == (self.values["transfer"], self.values["alpha"])
-                 and not a.mixed]
-        show_answers(self.chart, self.answers, alike, "temperature")
+    def turned(self) -> list[tuple[Knobs, dict]]:
+        if self.students is None:
+            return []
+        s, hard = len(self.lab.seeds), len(self.students.settings) - 1      # hard: 1 if they train too, else 0
+        return [(self.students.knobs, {"temperature": (1.0,) * s * hard + (self.values["temperature"],) * s,
+                                       "alpha": (0.0,) * s * hard + (self.values["alpha"],) * s})]
 
     # ---- the run ---------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        self.students, self.scores, self.mixed = None, None, False
+        super().begin()
+        self.students, self.scores = None, None
         for arm in ("hard", "distilled"):
             clear_band(self.chart, arm)
 
     def start(self) -> Iterator[Snapshot]:
-        now = self.values
-        arms = [HARD, Setting("distilled", now["temperature"], now["alpha"])]
-        self.students = cohort(self.lab, self.teacher_logits, self.lab.transfer(now["transfer"]), arms)
-        self.running = now["transfer"]
-        return self.students.train(self.recipe, every=5)
+        now, self.running = self.asked, self.asked["transfer"]
+        arms = [] if self.answering and self.running in self.hard else [HARD]
+        arms.append(Setting("distilled", now["temperature"], now["alpha"]))
+        self.students = cohort(self.lab, self.teacher_logits, self.lab.transfer(self.running), arms)
+        self.curve = {} if len(arms) > 1 else self.hard[self.running]
+        return self.students.train(self.recipe, every=10 if self.answering else 5)
 
     def observe(self, snapshot: Snapshot) -> None:
-        self.scores = self.students.accuracy().cpu().numpy()
+        *hard, soft = self.students.accuracy().cpu().numpy()
+        if hard:
+            self.curve[snapshot.step] = hard[0]
+        self.scores = np.stack([self.curve[snapshot.step], soft])
         self.measured = {name: self.students.knobs[name][-1] for name in ("temperature", "alpha")}
         self.measured["transfer"] = self.running
         for arm, scores in zip(("hard", "distilled"), self.scores, strict=True):
             grow_band(self.chart, arm, snapshot.step, scores)
         logits = self.students.population.predict(self.lab.data.inputs[self.example.index][None])
-        answer = softmax(logits, self.values["temperature"])[len(self.lab.seeds):, 0].mean(0)
+        answer = softmax(logits, self.values["temperature"])[-len(self.lab.seeds):, 0].mean(0)
         self.chart.set("student's answer", y=answer.cpu().numpy())
 
     def finish(self) -> None:
-        self.answers.append(Answer(**self.measured, gain=interval(self.scores[1] - self.scores[0]), mixed=self.mixed))
-        self.students = None
-        self._draw_answers()
+        self.students, self.hard[self.running] = None, self.curve
+        self.add(Answer(**self.measured, gain=interval(self.scores[1] - self.scores[0]), mixed=self.mixed))
 
     def why_anew(self, changed: frozenset[str]) -> str:
         return "Other images: other students." if "transfer" in changed else ""
 
     def forget(self) -> None:
-        self.answers.clear()
-        self.students, self.scores, self.mixed = None, None, False
-
-    def before_static(self) -> None:
-        """Where nobody can move T: the answers at T = 1 and 20 beside the one asked for."""
-        if self.state == "idle":
-            asked = self.values["temperature"]
-            for temperature in (1.0, 20.0, asked):
-                self.set(temperature=temperature)
-                self.run()
-        super().before_static()
+        super().forget()
+        self.students, self.scores = None, None
 
     # ---- the words -------------------------------------------------------------------------------------------------
 

@@ -17,10 +17,10 @@ from kdutils.lessons.subclass_distillation.students import cohorts
 from kdutils.lessons.subclass_distillation.teachers import hidden_blocks, label_teachers, subclass_teachers
 from kdutils.live.control import Choice, LogSlider
 from kdutils.live.curves import add_answers, add_band, clear_band, grow_band, show_answers
-from kdutils.live.training_panel import AnsweringPanel
+from kdutils.live.lab import Lab
 from kdutils.plots.style import COLOURS, DASHES, base_layout, title_fonts
 from kdutils.results import Effect, interval
-from kdutils.training import Recipe
+from kdutils.training import Knobs, Recipe
 
 RACERS = {"hard labels": "hard labels", "two-class": "two-class distillation", "subclass": "subclass distillation",
           "oracle": "oracle"}
@@ -57,7 +57,7 @@ class Mark:
     gain: Effect
 
 
-class FewLabelsRace(AnsweringPanel):
+class FewLabelsRace(Lab):
     """12 students of each of four kinds, paired by split, start and batch order, on n labelled digits 0-4 / 5-9.
 
     hard labels; two-class distillation, from a teacher of two classes; subclass distillation, from a teacher that
@@ -69,6 +69,7 @@ class FewLabelsRace(AnsweringPanel):
     """
 
     title = "Few-labels race"
+    over, static = "labels", (20, 100, MAX_LABELS)
     controls = (
         LogSlider("labels", "Labelled images n", low=20, high=MAX_LABELS, default=50,
                   help="What the students are trained on: images with a label, 0-4 or 5-9."),
@@ -85,7 +86,6 @@ class FewLabelsRace(AnsweringPanel):
         self.lab = Splits.of(grouped("digits-2x5"), seeds)
         self.recipe = Recipe(steps=steps)
         self.arms = [arm for arm in ARMS if arm.name in RACERS]
-        self.answers: list[Answer] = []
         self._begin_anew()
         super().__init__(**values)
 
@@ -96,7 +96,6 @@ class FewLabelsRace(AnsweringPanel):
         self.cohorts: list[Cohort] = []
         self.scores: Mapping[str, np.ndarray] = {}      # test accuracies of the last snapshot, (S,) percent
         self.measured: dict = {}        # the values that belong to `scores`; the controls may have moved on
-        self.mixed = False
 
     def check(self, values: Mapping) -> None:
         if values["labels"] != int(values["labels"]):
@@ -136,22 +135,12 @@ class FewLabelsRace(AnsweringPanel):
         p = logits.softmax(-1).unflatten(-1, (2, -1)).sum(-1)
         return self.lab.accuracy(p).numpy()
 
-    def draw(self, changed: frozenset[str]) -> None:
-        if self.cohorts and self.state in ("training", "paused"):
-            self._turn_knobs()
-        self._draw_answers()
+    def turned(self) -> list[tuple[Knobs, dict]]:
+        return [(students.knobs, {"temperature": (self.values["temperature"],) * len(students.population)})
+                for students in self.cohorts]
 
-    def _turn_knobs(self) -> None:
-        for students in self.cohorts:
-            wanted = (self.values["temperature"],) * len(students.population)
-            # A control that moved before the students were made has not moved during their run.
-            if students.knobs["temperature"] != wanted:
-                students.knobs.set(temperature=wanted)
-                self.mixed = True
-
-    def _draw_answers(self) -> None:
-        now = self.values["temperature"], self.values["width"]
-        alike = [a for a in self.answers if (a.temperature, a.width) == now and not a.mixed]
+    def draw_answers(self) -> None:
+        alike = [answer for answer in self.answers if self.alike(answer)]
         for name in GAINERS:
             marks, same = ([Mark(a.labels * APART[name], a.gains[name]) for a in chosen]
                            for chosen in (self.answers, alike))
@@ -167,12 +156,13 @@ class FewLabelsRace(AnsweringPanel):
     # ---- the run ---------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
+        super().begin()
         self._begin_anew()
         for name in RACERS:
             clear_band(self.chart, name)
 
     def start(self) -> Iterator[Moment]:
-        self.measured = dict(self.values) | {"labels": int(self.values["labels"])}
+        self.measured = dict(self.asked) | {"labels": int(self.asked["labels"])}
         train = self.lab.transfer(self.measured["labels"])
         self.cohorts = cohorts(self.lab, self.told, self.arms, train, self.measured["width"], DEFAULT)
         for students in self.cohorts:
@@ -194,32 +184,18 @@ class FewLabelsRace(AnsweringPanel):
             grow_band(self.chart, name, snapshot.step, scores)
 
     def finish(self) -> None:
-        self.answers.append(Answer(**self.measured, gains={name: self._gain(name) for name in GAINERS},
-                                   mixed=self.mixed))
         self.cohorts = []
-        self._draw_answers()
+        self.add(Answer(**self.measured, gains={name: self._gain(name) for name in GAINERS}, mixed=self.mixed))
 
     def _gain(self, name: str) -> Effect:
         return interval(self.scores[name] - self.scores["hard labels"])
 
     def forget(self) -> None:
-        self.answers.clear()
+        super().forget()
         self._begin_anew()
 
     def why_anew(self, changed: frozenset[str]) -> str:
         return "Other students." if changed & {"labels", "width"} else ""
-
-    def sweep(self, labels: tuple[int, ...] = (20, 100, MAX_LABELS)) -> None:
-        """Run to the end for each number of labels in turn, blocking, and then for the number that was set."""
-        mine = self.values["labels"]
-        for n in [*(n for n in labels if n != mine), mine]:
-            self.set(labels=n)
-            self.run()
-
-    def before_static(self) -> None:
-        if self.state == "idle":
-            self.sweep()        # one number alone would say little
-        super().before_static()
 
     # ---- the words -------------------------------------------------------------------------------------------------
 

@@ -16,13 +16,14 @@ from kdutils.lessons.subclass_distillation.panels.plane import NOBODY, SIDE, Pla
 from kdutils.lessons.subclass_distillation.panels.scenes import SCENES, scene
 from kdutils.live.control import LogSlider, Slider
 from kdutils.live.curves import PARTS, add_band, clear_band, grow_band
-from kdutils.live.training_panel import AnsweringPanel
+from kdutils.live.lab import Lab
 from kdutils.networks import Population
 from kdutils.objectives import class_logits, subclass_auxiliary, subclass_teacher
 from kdutils.plots.style import COLOURS, HIDDEN_COLOURS, HIDDEN_MARKERS, base_layout, title_fonts
 from kdutils.results import Effect, interval
 from kdutils.training import Knobs, Recipe, Snapshot, Task, train
 
+KNOBS = ("beta", "t_aux")
 MAX_SUBCLASSES = 10     # subclasses of a class
 COMPARED = 256          # test examples that the auxiliary loss compares with each other
 HYSTERESIS = 0.02       # share of the examples by which another colour must match better before a subclass changes
@@ -44,7 +45,7 @@ class Found:
     aux: np.ndarray
 
 
-class SplitMyClass(AnsweringPanel):
+class SplitMyClass(Lab):
     """Teachers learn two classes with s subclasses each; nobody tells them the digits that hide inside.
 
     The left map shows, for one teacher, the subclass that is largest for each test example, in the colour and shape of
@@ -54,9 +55,7 @@ class SplitMyClass(AnsweringPanel):
     map is the plane itself, the left one is also coloured between the dots, and a line parts the two classes.
 
     beta and T_aux act at once, also while teachers train; another number of subclasses is another network and starts
-    the run anew.
-
-    data: "digits", 0-4 against 5-9, or "toy", two clouds of four blobs in the plane.
+    the run anew. data: "digits", 0-4 against 5-9, or "toy", two clouds of four blobs in the plane.
     """
 
     title = "Split my class"
@@ -96,7 +95,6 @@ class SplitMyClass(AnsweringPanel):
         self.subclass = np.full(len(self.shown), NOBODY)    # of each example on the map
         self.matches: np.ndarray | None = None          # the kind that each subclass is coloured by
         self.measured: dict = {}                # the values that belong to `found`; the controls may have moved on
-        self.mixed = False
 
     # ---- the figure ------------------------------------------------------------------------------------------------
 
@@ -147,17 +145,12 @@ class SplitMyClass(AnsweringPanel):
         return figure
 
     def draw(self, changed: frozenset[str]) -> None:
-        if self.knobs is not None and self.state in ("training", "paused"):
-            wanted = self._wanted()
-            # A control that moved before the teachers were made has not moved during their run.
-            if any(self.knobs[name] != value for name, value in wanted.items()):
-                self.knobs.set(**wanted)
-                self.mixed = True
+        super().draw(changed)
         self._draw_closed_forms()
         self._draw_map()
 
-    def _wanted(self) -> dict[str, float]:
-        return {name: self.values[name] for name in ("beta", "t_aux")}
+    def turned(self) -> list[tuple[Knobs, dict]]:
+        return [(self.knobs, {name: self.values[name] for name in KNOBS})] if self.knobs is not None else []
 
     def _draw_map(self) -> None:
         waiting = self.subclass == NOBODY
@@ -235,22 +228,23 @@ class SplitMyClass(AnsweringPanel):
     # ---- the run ---------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
+        super().begin()
         self._begin_anew()
         clear_band(self.chart, "auxiliary")
-        self.running = self.values["subclasses"]
+        self.running = self.asked["subclasses"]
         self._draw_map()
         self._draw_plane()
         self._draw_closed_forms()
 
     def start(self) -> Iterator[Snapshot]:
         s = self.running
-        self.knobs = Knobs(**self._wanted())
+        self.knobs = Knobs(**{name: self.asked[name] for name in KNOBS})
         task = Task(self.scene.inputs, self.scene.labels, self.scene.pool, self.seeds)
         return train(Population(self.scene.network(s), self.seeds), task, subclass_teacher((s, s)), self.knobs,
                      self.recipe, every=20 if self.answering else 5)
 
     def observe(self, snapshot: Snapshot) -> None:
-        s, now = self.running, {name: self.knobs[name] for name in ("beta", "t_aux")}
+        s, now = self.running, {name: self.knobs[name] for name in KNOBS}
         logits = snapshot.population.predict(take(self.scene.inputs, self.scene.test))
         subclasses = logits.argmax(-1)
         labels, hidden = (take(values, self.scene.test) for values in (self.scene.labels, self.scene.hidden))
@@ -271,6 +265,7 @@ class SplitMyClass(AnsweringPanel):
         self.knobs = None
 
     def forget(self) -> None:
+        super().forget()
         self._begin_anew()
 
     def why_anew(self, changed: frozenset[str]) -> str:

@@ -14,8 +14,8 @@ from kdutils import metrics
 from kdutils.cohorts import Splits, cohort, distilled
 from kdutils.datasets import take
 from kdutils.live.control import LogSlider, Slider
-from kdutils.live.curves import add_answers, add_band, clear_band, grow_band, show_answers
-from kdutils.live.training_panel import AnsweringPanel
+from kdutils.live.curves import add_answers, add_band, clear_band, grow_band
+from kdutils.live.lab import Lab
 from kdutils.networks import MLP, Population
 from kdutils.objectives import tolerant_teacher
 from kdutils.plots.style import COLOURS, base_layout, title_fonts, translucent
@@ -25,7 +25,6 @@ from kdutils.training import Knobs, Recipe, Task, train
 TEACHER = MLP(64, (64,), 10)
 RANKS = np.arange(1, 11)
 KINDS = ("strict", "tolerant")
-SWEEP = (0.3, 0.6, 0.9, 1.2)
 
 
 @dataclass(frozen=True)
@@ -50,17 +49,17 @@ class Answer:
     mixed: bool
 
 
-class ToleranceLab(AnsweringPanel):
+class ToleranceLab(Lab):
     """12 strict and 12 tolerant teachers, then a student of each, paired by split, start and batch order.
 
     One run has two phases: teachers on all 1,200 labels, then students on `transfer` images and their teacher's
     answers alone. eta and K act at once while teachers learn, T while students do. What a control cannot have changed
-    is not trained again: strict teachers are trained once, and a new T asks the same teachers.
-    Letting go of a control when nothing trains runs to the answer at full speed, and every complete run adds a point
-    on the right.
+    is not trained again: strict teachers are trained once, and a new T asks the same teachers. Every complete run adds
+    a point on the right.
     """
 
     title = "Tolerance lab"
+    over, static = "eta", (0.3, 0.6, 0.9, 1.2)
     controls = (
         Slider("eta", "Tolerance eta", low=0.0, high=1.5, step=0.05, default=0.9,
                help="Weight of the top score difference in the tolerant teachers' loss; 0 is strict."),
@@ -78,12 +77,14 @@ class ToleranceLab(AnsweringPanel):
         self.lab = Splits.open("digits", seeds)
         self.transfer = self.lab.transfer(transfer)
         self.teaching, self.learning = Recipe(steps=steps, lr=5e-3), Recipe(steps=steps)
-        self.answers: list[Answer] = []
-        self.forget()
+        self._forget_teachers()
         super().__init__(**values)
 
     def forget(self) -> None:
-        self.answers.clear()
+        super().forget()
+        self._forget_teachers()
+
+    def _forget_teachers(self) -> None:
         self.teachers: dict[str, Tensor] = {}       # kind -> logits (S, N, C) of teachers that are trained
         self.made_of: tuple[float, int] | None = None     # eta and K of the tolerant ones; None if they moved
         self.test_logits: dict[str, Tensor] = {}      # kind -> logits (S, Q, C) of the test images, at this moment
@@ -92,7 +93,6 @@ class ToleranceLab(AnsweringPanel):
     def _begin_anew(self) -> None:
         self.knobs: Knobs | None = None             # those of the phase that runs
         self.phase = ""
-        self.mixed = False
         self.measured: dict = {}                    # the values that belong to `scores`; controls may have moved on
         self.scores: dict[str, np.ndarray] = {}     # kind -> the students' (S,) test accuracies
 
@@ -131,14 +131,11 @@ class ToleranceLab(AnsweringPanel):
         return figure
 
     def draw(self, changed: frozenset[str]) -> None:
-        if self.knobs is not None and self.state in ("training", "paused"):
-            wanted = self._wanted()
-            # A control that moved before a phase began has not moved during it.
-            if any(self.knobs[name] != values for name, values in wanted.items()):
-                self.knobs.set(**wanted)
-                self.mixed = True
+        super().draw(changed)
         self._draw_mass()
-        self._draw_answers()
+
+    def turned(self) -> list[tuple[Knobs, dict]]:
+        return [(self.knobs, self._wanted())] if self.knobs is not None else []
 
     def _draw_mass(self) -> None:
         mass = {kind: metrics.mass_by_rank(logits, self.values["temperature"]).mean(0).cpu().numpy()
@@ -147,18 +144,17 @@ class ToleranceLab(AnsweringPanel):
         strict = mass.get("strict", np.full(10, np.nan))
         self.chart.set("strict mass", x=np.ravel([[k - 0.4, k + 0.4, np.nan] for k in RANKS]), y=np.repeat(strict, 3))
 
-    def _draw_answers(self) -> None:
-        now = (self.values["ranks"], self.values["temperature"])
-        alike = [a for a in self.answers if (a.ranks, a.temperature) == now and not a.mixed]
-        show_answers(self.chart, self.answers, alike, "eta")
+    def draw_answers(self) -> None:
+        super().draw_answers()
         ends = [end for a in self.answers for end in (a.gain.mean, a.gain.low, a.gain.high) if not math.isnan(end)]
         self.chart.layout({"yaxis3": {"range": [min([-2, *ends]) - 1, max([2, *ends]) + 1]}})
 
     # ---- the run ---------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
+        super().begin()
         self._begin_anew()
-        if self.made_of != (self.values["eta"], self.values["ranks"]):
+        if self.made_of != (self.asked["eta"], self.asked["ranks"]):
             self.teachers.pop("tolerant", None)
         for kind in KINDS:
             clear_band(self.chart, f"{kind} students")
@@ -187,13 +183,13 @@ class ToleranceLab(AnsweringPanel):
             self.test_logits |= dict(zip(kinds, logits.chunk(len(kinds)), strict=True))
             yield Moment(snapshot.step, total, self.phase, snapshot.step, self._scores(logits, kinds))
         self.teachers |= dict(zip(kinds, population.predict(self.lab.data.inputs).chunk(len(kinds)), strict=True))
-        self.made_of = None if self.mixed else (self.values["eta"], self.values["ranks"])
+        self.made_of = None if self.mixed else (self.asked["eta"], self.asked["ranks"])
         self.measured = {name: self.knobs[name][-1] for name in ("eta", "ranks")}
 
     def _distil(self, before: int, total: int) -> Iterator[Moment]:
         if not self.measured:
             self.measured = dict(zip(("eta", "ranks"), self.made_of, strict=True))
-        temperature = self.values["temperature"]
+        temperature = self.asked["temperature"]
         students = cohort(self.lab, torch.stack([self.teachers[kind] for kind in KINDS]), self.transfer,
                           [distilled(temperature, teacher) for teacher in range(len(KINDS))])
         self.phase, self.knobs = "students", students.knobs
@@ -210,10 +206,10 @@ class ToleranceLab(AnsweringPanel):
         """The knobs of this phase as the controls stand."""
         s = len(self.lab.seeds)
         if self.phase == "students":
-            return {"temperature": (self.values["temperature"],) * (s * len(KINDS))}
-        etas = {"strict": 0.0, "tolerant": self.values["eta"]}
+            return {"temperature": (self.asked["temperature"],) * (s * len(KINDS))}
+        etas = {"strict": 0.0, "tolerant": self.asked["eta"]}
         return {"eta": tuple(etas[kind] for kind in self.kinds for _ in range(s)),
-                "ranks": (self.values["ranks"],) * (s * len(self.kinds))}
+                "ranks": (self.asked["ranks"],) * (s * len(self.kinds))}
 
     def _scores(self, logits: Tensor, kinds: list[str]) -> dict[str, np.ndarray]:
         labels = self.lab.data.labels[self.lab.test].repeat(len(kinds), 1)
@@ -227,27 +223,14 @@ class ToleranceLab(AnsweringPanel):
             self._draw_mass()
 
     def finish(self) -> None:
-        self.answers.append(Answer(**self.measured, gain=self._gain(), mixed=self.mixed))
         self.knobs = None
-        self._draw_answers()
+        self.add(Answer(**self.measured, gain=self._gain(), mixed=self.mixed))
 
     def _gain(self) -> Effect:
         return interval(self.scores["tolerant"] - self.scores["strict"])
 
     def why_anew(self, changed: frozenset[str]) -> str:
         return "Other teachers." if self.phase == "students" and changed & {"eta", "ranks"} else ""
-
-    def sweep(self, etas: tuple[float, ...] = SWEEP) -> None:
-        """Run to the end for each eta in turn, blocking, and then for the eta that was set."""
-        mine = self.values["eta"]
-        for eta in [*(eta for eta in etas if eta != mine), mine]:
-            self.set(eta=eta)
-            self.run()
-
-    def before_static(self) -> None:
-        if self.state == "idle":
-            self.sweep()        # one point alone would say little
-        super().before_static()
 
     # ---- the words -------------------------------------------------------------------------------------------------
 

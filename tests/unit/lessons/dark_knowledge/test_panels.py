@@ -234,11 +234,11 @@ def test_the_curves_are_means_with_bands(lab, by_hand):
     lab.run()
     for arm, scores in zip(("hard", "distilled"), by_hand(4.0), strict=True):
         points = lab.chart.points(f"{arm} mean")
-        assert points["x"].tolist() == [0, 5, 10, 15, 20, 25, 30]
+        assert points["x"].tolist() == [0, 10, 20, 30]
         assert points["y"][-1] == pytest.approx(scores.mean())
         low, high = student_interval(scores)
         assert (y(lab, f"{arm} low")[-1], y(lab, f"{arm} high")[-1]) == pytest.approx((low, high), abs=1e-3)
-        assert len(y(lab, f"{arm} low")) == len(y(lab, f"{arm} high")) == 7
+        assert len(y(lab, f"{arm} low")) == len(y(lab, f"{arm} high")) == 4
     teacher = lab.chart.points("teacher")
     assert teacher["y"][0] == pytest.approx(lab.lab.accuracy(lab.teacher_logits).mean().item())
     assert teacher["x"].tolist() == [0, STEPS]
@@ -364,6 +364,32 @@ def test_moving_a_control_and_letting_go_runs_to_the_answer(lab, by_hand):
     assert until(lambda: lab.state == "done")
     np.testing.assert_array_equal(lab.scores, by_hand(8.0))
     assert [(a.temperature, a.mixed) for a in lab.answers] == [(8.0, False)]
+
+
+def test_students_of_hard_labels_are_trained_once_per_number_of_images(lab, by_hand):
+    """And the answers are those of both arms together, also after a watched run with other steps in its curves."""
+    for temperature, n in ((4.0, 100), (8.0, 100), (8.0, 50), (16.0, 100)):
+        lab.set(temperature=temperature, transfer=n)
+        lab.run()
+        if n == 100:
+            np.testing.assert_array_equal(lab.scores, by_hand(temperature))
+            assert y(lab, "hard mean")[-1] == pytest.approx(by_hand(temperature)[0].mean())
+    assert set(lab.hard) == {50, 100} and lab.hard[50][STEPS].shape == (SEEDS,)
+    lab.train()
+    assert lab.wait(60) and x(lab, "hard mean") == [0, 5, 10, 15, 20, 25, 30]
+    lab.run()
+    np.testing.assert_array_equal(lab.scores, by_hand(16.0))
+    assert x(lab, "hard mean") == x(lab, "distilled mean") == [0, 10, 20, 30]
+
+
+def test_an_answer_that_is_paused_goes_on_with_its_one_arm(lab):
+    lab.run()
+    lab.answer()
+    lab.pause()
+    lab.set(temperature=16)
+    lab.train()
+    assert lab.wait(60) and lab.state == "done"
+    assert {answer.temperature for answer in lab.answers} <= {4.0, 16.0} and lab.scores.shape == (2, SEEDS)
 
 
 def test_letting_go_again_before_the_answer_starts_it_anew():
