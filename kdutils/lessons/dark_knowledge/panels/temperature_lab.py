@@ -114,12 +114,13 @@ class TemperatureLab(Lab):
             clear_band(self.chart, arm)
 
     def start(self) -> Iterator[Snapshot]:
-        now, self.running = self.asked, self.asked["transfer"]
-        arms = [] if self.answering and self.running in self.hard else [HARD]
+        now, answering = self.asked, self.answering     # once: whoever pauses a run to an answer watches it from there
+        self.running = now["transfer"]
+        arms = [] if answering and self.running in self.hard else [HARD]
         arms.append(Setting("distilled", now["temperature"], now["alpha"]))
         self.students = cohort(self.lab, self.teacher_logits, self.lab.transfer(self.running), arms)
         self.curve = {} if len(arms) > 1 else self.hard[self.running]
-        return self.students.train(self.recipe, every=10 if self.answering else 5)
+        return self.students.train(self.recipe, every=10 if answering else 5)
 
     def observe(self, snapshot: Snapshot) -> None:
         *hard, soft = self.students.accuracy().cpu().numpy()

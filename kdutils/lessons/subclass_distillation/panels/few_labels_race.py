@@ -162,7 +162,8 @@ class FewLabelsRace(Lab):
             clear_band(self.chart, name)
 
     def start(self) -> Iterator[Moment]:
-        self.measured = dict(self.asked) | {"labels": int(self.asked["labels"])}
+        now = self.asked
+        self.measured = dict(now) | {"labels": int(now["labels"])}
         train = self.lab.transfer(self.measured["labels"])
         self.cohorts = cohorts(self.lab, self.told, self.arms, train, self.measured["width"], DEFAULT)
         for students in self.cohorts:
