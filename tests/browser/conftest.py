@@ -65,6 +65,10 @@ def lab(tmp_path_factory) -> Iterator[Lab]:
         "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
         "OMP_NUM_THREADS": "1", "KDUTILS_CACHE": os.environ["KDUTILS_CACHE"],
     }
+    # A machine compiles the training kernels once: before the tests, not while one asks how soon a panel answers.
+    # Without numba there are none, and torch trains.
+    subprocess.run([sys.executable, "-c", "from kdutils.training.kernels import compiled; compiled.kernel()"],
+                   env=environment | {"KDUTILS_ENGINE": "kernels"}, capture_output=True, timeout=400, check=False)
     # No news and no look for updates: both would leave the machine.
     notification = home / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     notification.parent.mkdir(parents=True)

@@ -21,16 +21,22 @@ ENGINES = ("auto", "torch", "kernels")
 
 
 class Compiler:
-    """One compile at a time, whoever asks; `ready` is set when there is a kernel or an error that says why not."""
+    """One compile at a time, whoever asks; `ready` is set when there is a kernel or an error that says why not.
+
+    from_disk: whether the kernel lay on the disk when it was first asked for.
+    """
 
     def __init__(self, make: Callable[[], Callable]):
         self._make, self._starting, self._thread = make, threading.Lock(), None
         self.ready, self.kernel, self.error = threading.Event(), None, None
+        self.from_disk = False
 
     def start(self) -> None:
         """Compile, or load from the disk, in a thread of its own; at the first call only."""
         with self._starting:
             if self._thread is None:
+                # Asked now and not later: another process may have compiled while this one still does.
+                self.from_disk = kept()
                 # Not a daemon: the interpreter must not go down under a compiler. It ends within seconds.
                 self._thread = threading.Thread(target=self._work, name="kdutils-kernels")
                 self._thread.start()
@@ -59,7 +65,7 @@ def kernel() -> Callable | None:
             raise ParameterError("KDUTILS_ENGINE must be auto or torch where numba is not installed, got 'kernels'.")
         return None
     _COMPILER.start()
-    if wanted == "kernels" or kept():
+    if wanted == "kernels" or _COMPILER.from_disk:
         _COMPILER.ready.wait()
     return _COMPILER.kernel
 
