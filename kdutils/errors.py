@@ -2,7 +2,10 @@
 
 import math
 from collections.abc import Collection, Hashable, Sequence
+from dataclasses import fields
 from numbers import Real
+
+MOST_STEPS = 10_000_000  # beyond every training, below a slip of the hand
 
 
 class ParameterError(ValueError):
@@ -63,6 +66,22 @@ def different(name: str, values: Sequence) -> Sequence:
     if twice := [value for i, value in enumerate(values) if value in values[:i]]:
         raise ParameterError(f"{name} must be different values, got {twice[0]!r} twice.")
     return values
+
+
+def sound(params) -> None:
+    """What holds for the parameters of every experiment, or ParameterError: lists are lists, there is a seed and a
+    device, and steps come to an end. `params`: a dataclass; its defaults tell what is a list.
+    """
+    for one in fields(params):
+        name, value = one.name, getattr(params, one.name)
+        if isinstance(one.default, tuple) and not isinstance(value, (list, tuple)):
+            raise ParameterError(f"{name} must be a list, such as {list(one.default)}, got {_shown(value)}.")
+        if name == "seed":
+            whole("seed", value, 0)
+        if name == "device" and (not str(value) or value is None or isinstance(value, Real)):
+            raise ParameterError(f"device must be one that torch can use here, such as cpu, got {_shown(value)}.")
+        if name.endswith("steps") and _is_number(value) and value > MOST_STEPS:
+            whole(name.replace("_", " "), value, 1, MOST_STEPS)
 
 
 def _shown(value) -> str:

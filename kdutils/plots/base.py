@@ -63,6 +63,7 @@ class Table:
                   for name, props in self.css.items()]
         verdicts = self.frame.columns.intersection(["verdict"])
         styled = self.frame.style.map(_verdict_border, subset=verdicts).format(escape="html")
+        styled = styled.format_index(escape="html", axis="columns")
         page = styled.hide(axis="index").set_table_styles(rules).to_html()
         in_lines = self.frame.map(lambda cell: cell.replace("\n", "; ") if isinstance(cell, str) else cell)
         return {"text/html": page + (_sentence(self.note) if self.note else ""),

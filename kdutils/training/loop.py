@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kdutils import rng
 from kdutils.datasets import take
-from kdutils.errors import Named, ParameterError, at_least, one_of, positive, whole
+from kdutils.errors import MOST_STEPS, Named, ParameterError, at_least, one_of, positive, whole
 from kdutils.networks import Outputs, Population
 from kdutils.training.knobs import Knobs
 from kdutils.training.optimizers import SGD, Adam
@@ -26,9 +26,6 @@ OPTIMIZERS: dict[str, Callable] = {
     "adam": lambda parameters, recipe: Adam(parameters, recipe.lr),
     "sgd": lambda parameters, recipe: SGD(parameters, recipe.lr, weight_decay=recipe.weight_decay),
 }
-
-
-MOST = 10_000_000  # steps, or images of a batch: beyond every training, below the slip of a hand
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class Recipe:
 
     def __post_init__(self):
         for name in ("steps", "batch"):  # 300.0, as a slider or a YAML file gives it, becomes 300
-            object.__setattr__(self, name, whole(name, getattr(self, name), 1, MOST))
+            object.__setattr__(self, name, whole(name, getattr(self, name), 1, MOST_STEPS))
         positive("lr", self.lr)
         one_of("schedule", self.schedule, SCHEDULES)
         one_of("optimizer", self.optimizer, OPTIMIZERS)

@@ -4,9 +4,10 @@ import gzip
 import json
 import pickle
 import struct
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
@@ -18,6 +19,7 @@ from kdutils.datasets.idx import read_idx
 from kdutils.errors import AbsentError, one_of
 from kdutils.lessons import catalog
 from kdutils.networks import MLP, Population
+from kdutils.plots.base import Table
 from kdutils.results import Results
 from kdutils.training import Recipe
 
@@ -38,6 +40,38 @@ def test_steps_without_end(refuses, steps):
 def test_a_device_that_is_none(refuses, device):
     with refuses("device must be one that torch can use here"):
         datasets.load("digits", device)
+
+
+@pytest.mark.parametrize(("name", "wrong", "words"), [
+    ("dark_knowledge", {"temperatures": 4}, ("temperatures must be a list", "got 4")),
+    ("dark_knowledge", {"temperatures": ()}, ("number of temperatures", "at least 1", "got 0")),
+    ("dark_knowledge", {"steps": 1e12}, ("steps must be a whole number between 1 and 10000000", "1000000000000.0")),
+    ("dark_knowledge", {"seed": float("nan")}, ("seed", "nan")),
+    ("start_here", {"seed": "a"}, ("seed", "'a'")),
+    ("start_here", {"device": None}, ("device", "None")),
+    ("tolerant_teachers", {"lineages": 5}, ("lineages must be a list", "got 5")),
+    ("tolerant_teachers", {"lineages": ((200,),)}, ("lineages must be pairs", "(200,)")),
+    ("tolerant_teachers", {"lineages": (200, 0.3)}, ("lineages must be pairs", "200")),
+    ("tolerant_teachers", {"probe_images": 10**6}, ("probe images", "between 1 and", "1000000")),
+    ("subclass_distillation", {"seed": -1}, ("seed", "-1")),
+])
+def test_parameters_of_an_experiment(name, wrong, words, refuses):
+    module = catalog.experiment(name)
+    with refuses(*words):
+        module.prepare(replace(module.DEFAULT, **wrong))
+
+
+@pytest.mark.parametrize("name", list(catalog.experiments()))
+def test_every_experiment_refuses_what_no_experiment_can_run(name, refuses):
+    default = catalog.experiment(name).DEFAULT
+    for field in fields(default):
+        if isinstance(field.default, tuple):
+            with refuses(field.name, "must be a list", "7"):
+                replace(default, **{field.name: 7})
+    with refuses("seed", "nan"):
+        replace(default, seed=float("nan"))
+    with refuses("device", "None"):
+        replace(default, device=None)
 
 
 def test_networks_too_wide_for_the_memory_are_refused_before_it_is_taken(refuses):
@@ -72,6 +106,12 @@ def test_cifar_labels_that_are_no_numbers(tmp_path, refuses, labels):
     path.write_bytes(pickle.dumps({b"data": np.zeros((2, 3072), np.uint8), b"labels": labels}))
     with refuses("batch", "its labels are not a list of whole numbers"):
         cifar.read_python(cifar.CIFAR_10, [path, path])
+
+
+def test_names_of_columns_are_no_html():
+    table = Table(pd.DataFrame({"<b>bold</b>": ["<i>a</i>"]}))
+    page = table._repr_mimebundle_()["text/html"]
+    assert "&lt;b&gt;" in page and "&lt;i&gt;" in page and "<b>" not in page and "<i>" not in page
 
 
 # Results ------------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from kdutils import metrics, rng
 from kdutils.cohorts import HARD as PLAIN
 from kdutils.cohorts import Setting, Splits, cohort, collect, distilled, teachers
 from kdutils.datasets import exponential_counts, label_noise, long_tail, power_law_counts, take, wrong_share
-from kdutils.errors import between, different, positive, whole
+from kdutils.errors import between, different, positive, sound, whole
 from kdutils.lessons.beyond_compression.mimicry import matrix_rows
 from kdutils.lessons.beyond_compression.race import HARD, Race, race, teach
 from kdutils.networks import MLP, ConvNet
@@ -49,6 +49,7 @@ class BeyondCompression:
     device: str = "cpu"
 
     def __post_init__(self):
+        sound(self)
         for name in ("seeds", "few", "steps", "memorising", "stopped", "curve_steps"):
             whole(name.replace("_", " "), getattr(self, name), 1)
         whole("fewest", self.fewest, 1, self.most - 1, why="less than the most")

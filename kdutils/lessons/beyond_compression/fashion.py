@@ -14,7 +14,7 @@ from torch.nn.functional import avg_pool2d
 
 from kdutils.cohorts import Splits, collect
 from kdutils.datasets import Dataset, load, power_law_counts, take
-from kdutils.errors import between, positive, whole
+from kdutils.errors import between, positive, sound, whole
 from kdutils.lessons.beyond_compression.experiment import (
     noisy_labels,
     race_rows,
@@ -46,6 +46,7 @@ class NineOnClothes:
     device: str = "cpu"
 
     def __post_init__(self):
+        sound(self)
         for name in ("seeds", "steps", "teacher_steps"):
             whole(name.replace("_", " "), getattr(self, name), 1)
         for name in ("taught", "images"):

@@ -25,7 +25,7 @@ from kdutils.cohorts import (
     teachers,
 )
 from kdutils.datasets import without_class
-from kdutils.errors import different, positive, whole
+from kdutils.errors import different, positive, sound, whole
 from kdutils.networks import MLP
 from kdutils.results import Results
 from kdutils.training import Recipe
@@ -49,11 +49,13 @@ class DarkKnowledge:
     device: str = "cpu"  # of torch
 
     def __post_init__(self):
+        sound(self)
         whole("seeds", self.seeds, 1)
         whole("steps", self.steps, 1)
         whole("teacher steps", self.teacher_steps, 1)
         whole("hidden", self.hidden, 1)
         whole("omitted class", self.omitted, 0, 9)
+        whole("number of temperatures", len(self.temperatures), 1)
         for temperature in (*self.temperatures, *self.omitted_temperatures, self.control_temperature):
             positive("temperature", temperature)
         for name in ("temperatures", "transfer_sizes", "control_sizes", "omitted_temperatures"):

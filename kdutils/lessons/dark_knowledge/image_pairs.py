@@ -16,7 +16,7 @@ from kdutils import cache, metrics
 from kdutils.cohorts import collect, digest
 from kdutils.datasets import Dataset, load
 from kdutils.datasets.augment import Augmentation, ImageStore
-from kdutils.errors import ParameterError, one_of, whole
+from kdutils.errors import ParameterError, one_of, sound, whole
 from kdutils.image_lab import teacher_and_student, train_and_test, usual_views
 from kdutils.networks import ImageNetwork
 from kdutils.objectives import distillation, hard_labels
@@ -75,6 +75,7 @@ class ImagePairs:
     device: str = "cpu"
 
     def __post_init__(self):
+        sound(self)
         teacher_and_student(self.pair)
         for name in ("temperature", "alpha"):
             check_knob(name, getattr(self, name))

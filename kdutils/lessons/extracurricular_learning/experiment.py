@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kdutils.cohorts import Splits, collect
-from kdutils.errors import between, different, positive, whole
+from kdutils.errors import between, different, positive, sound, whole
 from kdutils.lessons.extracurricular_learning import digits, gaze, toy
 from kdutils.results import Results
 
@@ -38,6 +38,7 @@ class ExtracurricularLearning:
     device: str = "cpu"
 
     def __post_init__(self):
+        sound(self)
         for name in ("seeds", "gaze_labels", "gaze_extra", "equal_images", "digit_extra", "teacher_steps",
                      "gaze_steps", "digit_steps", "toy_steps"):
             whole(name.replace("_", " "), getattr(self, name), 1)

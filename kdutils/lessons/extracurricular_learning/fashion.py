@@ -17,7 +17,7 @@ from kdutils import metrics
 from kdutils.cohorts import Splits, collect
 from kdutils.datasets import take
 from kdutils.datasets.samplers import labelled, sample
-from kdutils.errors import between, positive, whole
+from kdutils.errors import between, positive, sound, whole
 from kdutils.lessons.extracurricular_learning.teachers import trained
 from kdutils.lessons.extracurricular_learning.transfer import Arm, Block, students
 from kdutils.networks import MLP
@@ -47,6 +47,7 @@ class Fashion:
     device: str = "cpu"
 
     def __post_init__(self):
+        sound(self)
         for name in ("seeds", "extra", "teacher_steps", "student_steps"):
             whole(name.replace("_", " "), getattr(self, name), 1)
         whole("teacher images", self.teacher_images, 10, 60_000 - self.extra, why="the rest is the pool of fresh ones")

@@ -17,7 +17,7 @@ from torch.nn.functional import avg_pool2d
 
 from kdutils.cohorts import Splits, collect, teachers
 from kdutils.datasets import Dataset, load, transfer_set
-from kdutils.errors import ParameterError, between, one_of, positive, whole
+from kdutils.errors import ParameterError, between, one_of, positive, sound, whole
 from kdutils.lessons.spherical_distillation.parameters import Arm, several
 from kdutils.lessons.spherical_distillation.students import student_rows, teacher_rows
 from kdutils.networks import MLP
@@ -48,6 +48,7 @@ class SphericalHundred:
     device: str = "cpu"
 
     def __post_init__(self):
+        sound(self)
         for name in ("seeds", "student", "images", "test_images", "teacher_steps", "student_steps"):
             whole(name.replace("_", " "), getattr(self, name), 1)
         for name in ("widths", "temperatures", "optimisers"):

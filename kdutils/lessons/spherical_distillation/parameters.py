@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from kdutils.cohorts import TEACHER_RECIPE
-from kdutils.errors import ParameterError, at_least, between, different, one_of, positive, whole
+from kdutils.errors import ParameterError, at_least, between, different, one_of, positive, sound, whole
 from kdutils.objectives import (
     distillation,
     mixed_distillation,
@@ -104,6 +104,7 @@ class SphericalDistillation:
     device: str = "cpu"
 
     def __post_init__(self):
+        sound(self)
         for name in ("seeds", "transfer", "teacher_steps", "student_steps", "patience"):
             whole(name.replace("_", " "), getattr(self, name), 1)
         for name in ("widths", "noisy_widths", "temperatures", "dial", "scales", "table_images"):

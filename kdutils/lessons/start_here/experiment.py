@@ -17,7 +17,7 @@ from kdutils.cohorts import (
     teacher_recipe,
     teachers,
 )
-from kdutils.errors import positive, whole
+from kdutils.errors import positive, sound, whole
 from kdutils.results import Results
 from kdutils.training import Recipe
 
@@ -35,6 +35,7 @@ class StartHere:
     device: str = "cpu"  # of torch
 
     def __post_init__(self):
+        sound(self)
         whole("seeds", self.seeds, 1)
         whole("transfer images", self.transfer, 1)
         whole("steps", self.steps, 1)

@@ -16,7 +16,7 @@ from torch import Tensor
 from kdutils import metrics
 from kdutils.cohorts import Splits, collect, table_rows
 from kdutils.datasets import clicks
-from kdutils.errors import NotMeasuredError, at_least, between, different, positive, whole
+from kdutils.errors import NotMeasuredError, at_least, between, different, positive, sound, whole
 from kdutils.lessons.subclass_distillation.parameters import ARMS, Arm
 from kdutils.lessons.subclass_distillation.students import Terms, train_arms
 from kdutils.lessons.subclass_distillation.teachers import (
@@ -54,6 +54,7 @@ class Clicks:
     device: str = "cpu"  # of torch
 
     def __post_init__(self):
+        sound(self)
         for name in ("seeds", "width", "teacher_steps", "student_steps", "every"):
             whole(name.replace("_", " "), getattr(self, name), 1)
         for size in self.subclasses:

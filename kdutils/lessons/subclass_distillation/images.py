@@ -16,7 +16,7 @@ from torch import Tensor
 from kdutils import metrics
 from kdutils.cohorts import collect
 from kdutils.datasets import Dataset, grouped
-from kdutils.errors import one_of, whole
+from kdutils.errors import one_of, sound, whole
 from kdutils.image_lab import teacher_and_student, train_and_test, usual_views
 from kdutils.lessons.subclass_distillation.teachers import enough_of_each, inside
 from kdutils.networks import ImageNetwork
@@ -55,6 +55,7 @@ class SubclassImages:
     device: str = "cpu"
 
     def __post_init__(self):
+        sound(self)
         whole("seeds", self.seeds, 1)
         whole("subclasses of a class", self.subclasses, 1, MAX_SUBCLASSES)
         teacher_and_student(self.pair)

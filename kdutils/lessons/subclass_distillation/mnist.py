@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from kdutils import metrics, rng
 from kdutils.cohorts import collect
 from kdutils.datasets import Dataset, grouped
-from kdutils.errors import positive, whole
+from kdutils.errors import positive, sound, whole
 from kdutils.lessons.subclass_distillation.teachers import enough_of_each
 from kdutils.objectives import class_logits, subclass_distillation, subclass_teacher
 from kdutils.objectives.subclass import MAX_SUBCLASSES
@@ -49,6 +49,7 @@ class SubclassMnist:
     device: str = "cpu"
 
     def __post_init__(self):
+        sound(self)
         for name in ("seeds", "epochs"):
             whole(name, getattr(self, name), 1)
         whole("batch", self.batch, 2)

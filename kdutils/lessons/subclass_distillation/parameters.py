@@ -8,7 +8,7 @@ label takes part in it, and this experiment never uses those seeds.
 
 from dataclasses import dataclass
 
-from kdutils.errors import at_least, between, different, positive, whole
+from kdutils.errors import at_least, between, different, positive, sound, whole
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class SubclassDistillation:
     device: str = "cpu"  # of torch
 
     def __post_init__(self):
+        sound(self)
         for name in ("seeds", "width", "narrow", "teacher_steps", "student_steps", "speed_every"):
             whole(name.replace("_", " "), getattr(self, name), 1)
         for size in (self.subclasses, *self.sizes):

@@ -52,6 +52,8 @@ def prepare(params: TolerantTeachers) -> Splits:
     lab = Splits.open("digits", params.seeds, params.seed, params.device)
     for n in (*params.transfer_sizes, *(n for n, _ in params.lineages)):
         whole("transfer images", n, 1, lab.pool.shape[1], why="the pool of digits")
+    unseen = min(int((lab.data.labels[pool] >= params.probed).sum()) for pool in lab.pool)
+    whole("probe images", params.probe_images, 1, unseen, why="the pool's images of the digits that no lineage sees")
     if params.grouped:
         load(params.grouped)  # absent data say so
     return lab

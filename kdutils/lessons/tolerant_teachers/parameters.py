@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from kdutils.cohorts import TEACHER_RECIPE
-from kdutils.errors import at_least, between, different, one_of, positive, whole
+from kdutils.errors import ParameterError, at_least, between, different, one_of, positive, sound, whole
 
 # Classes that look alike, for the data sets that have such groups; digits have none.
 GROUPS = {"fashion-mnist": ((0, 2, 3, 4, 6), (5, 7, 9), (1,), (8,))}  # tops and dresses, shoes, trousers, bags
@@ -68,6 +68,7 @@ class TolerantTeachers:
     device: str = "cpu"  # of torch
 
     def __post_init__(self):
+        sound(self)
         for name in ("seeds", "generations", "teacher_steps", "student_steps", "lineage_steps", "probe_images",
                      "grouped_images"):
             whole(name.replace("_", " "), getattr(self, name), 1)
@@ -81,6 +82,9 @@ class TolerantTeachers:
             at_least("eta", eta, 0)
         for temperature in self.temperatures:
             positive("temperature", temperature)
+        for pair in self.lineages:
+            if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+                raise ParameterError(f"lineages must be pairs (images, share of wrong labels), got {pair!r}.")
         for rate in (self.noise, *(rate for _, rate in self.lineages)):
             between("label noise", rate, 0, 1)
         for name in ("etas", "transfer_sizes", "temperatures", "lineages"):
