@@ -28,7 +28,11 @@ CLOSE = {"rtol": 0, "atol": 1e-9}
 KNOBS = {"temperature": (0.25, 1.0, 4.0, 20.0), "t_aux": (0.25, 1.0, 4.0), "ranks": (2, 5, 10), "classes": (1, 2, 5)}
 # Where the page takes other arguments than the package.
 PACKAGE: dict[str, Callable] = {
-    "class_logits": lambda logits, classes: objectives.class_logits(logits, (10 // classes,) * classes)}
+    "class_logits": lambda logits, classes: objectives.class_logits(logits, (10 // classes,) * classes),
+    "similarity_loss": lambda student_features, teacher_features: objectives.similarity_loss(
+        student_features, teacher_features),
+    "distance_loss": lambda student_features, teacher_features: objectives.distance_loss(
+        student_features, teacher_features)}
 
 
 def imported(source: str) -> set[str]:
@@ -51,7 +55,7 @@ def examples(page: Callable) -> list[dict]:
     """Arguments by their names: a batch for each argument of logits or Gaussians, a knob of every size."""
     random = torch.Generator().manual_seed(7)
     names = list(inspect.signature(page).parameters)
-    logits = [name for name in names if name.endswith(("logits", "mean", "log_variance"))]
+    logits = [name for name in names if name.endswith(("logits", "features", "mean", "log_variance"))]
     batch = {name: 3 * torch.randn(6, 10, generator=random, dtype=torch.float64) for name in logits}
     made = [batch]
     for name in set(names) - set(logits):
@@ -122,6 +126,10 @@ SLIPS = [
     ("04_spherical_distillation", "spherical_kd", " / temperature)", ")"),
     ("04_spherical_distillation", "spherical_kd", "temperature**2 * ", ""),
     ("04_spherical_distillation", "spherical_kd", "teacher.exp() *", "teacher.exp().detach() *"),
+    ("06_beyond_compression", "similarity_loss", "gram.norm(dim=1, keepdim=True)", "gram.norm()"),
+    ("06_beyond_compression", "similarity_loss", ".square().mean()", ".square().sum()"),
+    ("06_beyond_compression", "distance_loss", "(len(d) - 1)", "len(d)"),
+    ("06_beyond_compression", "distance_loss", "huber_loss", "mse_loss"),
 ]
 
 

@@ -19,6 +19,7 @@ UNLIKE = {
                                   "example_digit": 8},
     "05_extracurricular_learning": {"seed": 11, "gaze_sizes": [60, 200], "digit_sizes": [30, 100], "views": [1, 4],
                                     "share": 0.7, "temperature": 4.0},
+    "06_beyond_compression": {"seed": 11, "few": 60, "noise": 0.2, "temperature": 2.0, "lens": "RKD"},
 }
 
 

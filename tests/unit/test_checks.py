@@ -266,6 +266,23 @@ SLIPS = [
     ("03.4", {"5,": "2,"}, "at most 4 of the ten digits"),
     ("03.4", {"5,": "40,"}, "subclasses must be a whole number between 1 and 20"),
     ("03.4", {"0.2": "'low'"}, "t_aux must be a number > 0"),
+    ("06.1", {'"rotate": ["SP", "RKD"]': '"rotate": ["FitNets", "SP", "RKD"]'}, "compares number by number"),
+    ("06.1", {'"shift": ["RKD"]': '"shift": ["SP", "RKD"]'}, "knows where the origin is"),
+    ("06.1", {'"scale": ["AT", "SP", "RKD"]': '"scale": ["SP", "RKD"]'}, "brought to length one"),
+    ("06.1", {'"shift": ["RKD"]': '"shift": ["KD"]'}, "none of the four"),
+    ("06.2", {"return a / a.norm(dim=1, keepdim=True)": "return a"}, "not brought to length one"),
+    ("06.2", {"a.norm(dim=1, keepdim=True)": "a.norm()"}, "each image by itself"),
+    ("06.2", {".square().mean()\n": ".square().sum()\n"}, "summed, not averaged"),
+    ("06.2", {".square().mean()\n": ".norm(dim=1).mean()\n"}, "the paper's equation"),
+    ("06.2", {"maps.square().mean(1)": "maps.mean(1)"}, "squared before the mean"),
+    ("06.2", {".square().mean()\n": ".square().mean().item()\n"}, "no gradient"),
+    ("06.3", {"temperature**2 * ": ""}, "too small by T squared"),
+    ("06.3", {"temperature**2": "temperature"}, "too small by T."),
+    ("06.3", {".sum(-1).mean()": ".mean()"}, "too small by the number of classes"),
+    ("06.3", {".sum(-1).mean()": ".sum()"}, "too large by the size of the batch"),
+    ("06.3", {".sum(-1).mean()": ".sum(-1).mean().detach()"}, "no gradient"),
+    ("06.4", {"60": "0"}, "steps must be a whole number between 1 and 600"),
+    ("06.4", {"60": "600"}, "no better than after 600"),
 ]
 
 

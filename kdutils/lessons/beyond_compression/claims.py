@@ -1,8 +1,8 @@
 """The claims of notebook 06: Sarfraz, Arani, Zonooz 2020. The rules were written down before the recording was made."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from kdutils.claims import Claim, Part
+from kdutils.claims import Claim, Computed, Mean, Paired, Part
 from kdutils.objectives import METHODS
 from kdutils.results import Effect, Results, interval
 
@@ -13,31 +13,30 @@ _COPIES = ("KD", "FitNets", "AT", "FSP", "RKD", "SP")       # losses that ask a 
 _SMALL, _LARGE = "4-8", "16-32"
 
 
-def _against(part: str, method: str, other: str = "hard labels", metric: str = "accuracy", **same
-             ) -> Callable[[Results], Effect]:
+def _against(part: str, method: str, other: str = "hard labels", metric: str = "accuracy", **same) -> Paired:
     """One method less another in the same part, seed by seed."""
     same = {"part": part} | same
-    return lambda results: results.paired(metric, same | {"method": method}, same | {"method": other})
+    return Paired(metric, this=same | {"method": method}, minus=same | {"method": other})
 
 
 def _gains(results: Results, part: str, methods: Sequence[str] = tuple(METHODS)) -> list[Effect]:
     return [_against(part, method)(results) for method in methods]
 
 
-def _largest(part: str) -> Callable[[Results], Effect]:
-    """Of the nine gains, the one with the largest mean."""
-    return lambda results: max(_gains(results, part), key=lambda gain: gain.mean)
+def _largest(part: str) -> Computed:
+    return Computed(f"of the nine gains over hard labels in part {part}, the one with the largest mean",
+                    lambda results: max(_gains(results, part), key=lambda gain: gain.mean))
 
 
-def _smallest(part: str) -> Callable[[Results], Effect]:
-    """Of the nine gains, the one with the smallest mean."""
-    return lambda results: min(_gains(results, part), key=lambda gain: gain.mean)
+def _smallest(part: str) -> Computed:
+    return Computed(f"of the nine gains over hard labels in part {part}, the one with the smallest mean",
+                    lambda results: min(_gains(results, part), key=lambda gain: gain.mean))
 
 
-def _gap(method: str) -> Callable[[Results], Effect]:
+def _gap(method: str) -> Paired:
     """Students of the largest teacher less students of the smallest, by one method."""
     same = {"part": "gap", "method": method}
-    return lambda results: results.paired("accuracy", same | {"teacher_size": _LARGE}, same | {"teacher_size": _SMALL})
+    return Paired("accuracy", this=same | {"teacher_size": _LARGE}, minus=same | {"teacher_size": _SMALL})
 
 
 def _left(results: Results, method: str, measure: str) -> Effect:
@@ -97,7 +96,7 @@ CLAIMS = (
         Part("KD of a memorising teacher against hard labels, 60%", _against("noise", "KD memorising", noise=0.6),
              high=1),
         Part("wrong labels that the memorising teacher gives back, 60%",
-             lambda results: results.mean("heart", part="noise", method="memorising teacher", noise=0.6), low=50,
+             Mean("heart", of={"part": "noise", "method": "memorising teacher", "noise": 0.6}), low=50,
              unit="percent")),
           paper="Not a claim of the paper.", why="Not to be compared."),
     Claim("B6", _OURS, "With rare classes plain KD copies the teacher's bias and hurts; an adjusted teacher helps.",

@@ -118,7 +118,7 @@ def _groups(lab: Splits, params: BeyondCompression, report) -> Iterator[list[dic
     yield matrix_rows(lab, clean, few, recipe)
     for rate in params.noises:
         report(f"teachers and students with {rate:.0%} of the labels drawn anew")
-        yield _noise_rows(lab, rate, params)
+        yield noise_rows(lab, rate, params)
     for name, counts in profiles(params):
         report(f"rare classes, {name}: {', '.join(map(str, counts))} images")
         yield _imbalance_rows(lab, name, counts, params)
@@ -194,7 +194,7 @@ def noisy_labels(lab: Splits, rate: float) -> Tensor:
     return torch.stack([label_noise(lab.data.labels, wrong, classes, seed) for seed in lab.seeds])
 
 
-def _noise_rows(lab: Splits, rate: float, params) -> list[dict]:
+def noise_rows(lab: Splits, rate: float, params) -> list[dict]:
     labels, images = noisy_labels(lab, rate), lab.transfer(params.curve_images)
     long, short, t = Recipe(params.memorising), Recipe(params.stopped), params.temperature
     told = torch.stack([twins(lab, images, labels, recipe) for recipe in (long, short)])
