@@ -233,6 +233,11 @@ LATER = (
           ("gap-figure", "confidence-figure", "dial-figure", "ablation-figure", "optimiser-figure", "hundred-figure"),
           ("direction-prediction", "direction-reveal"), ("direction-panel", re.compile("Student's angle")),
           ("meter-panel",), ("dial-panel",)),
+    Later("06_beyond_compression",
+          ("gains-figure", "rules-figure", "mimicry-figure", "noise-figure", "rare-figure", "gap-figure",
+           "fails-figure"),
+          ("lenses-prediction", "lenses-reveal"), ("lenses-panel", re.compile("How much")),
+          ("poison-panel", "tail-panel", "race-panel")),
 )
 
 

@@ -117,11 +117,11 @@ def a_recipe_without_a_teacher(answer) -> str:
     steps = whole("steps", answer, 1, 600)
     over_end, over_kd = _stopped(steps)
     if not over_end.low > 0:
-        raise Wrong(f"After {steps} steps the labels alone are no better than after 600: {over_end}. The whole interval "
-                    "has to lie above zero.")
+        raise Wrong(f"After {steps} steps the labels alone are no better than after 600: {over_end}. The whole "
+                    "interval has to lie above zero.")
     if over_kd.high < 0:
-        raise Wrong(f"After {steps} steps the labels alone are worse than KD: {over_kd}. Too early, or too late? Look at "
-                    "the labels' own curve in panel 2.")
+        raise Wrong(f"After {steps} steps the labels alone are worse than KD: {over_kd}. Too early, or too late? Look "
+                    "at the labels' own curve in panel 2.")
     return (f"Measured with 10 seeds that this page has not used: {over_end} over 600 steps, and {over_kd} against KD "
             "of a teacher that was stopped early. The teacher brought its recipe, and the recipe needs no teacher.")
 

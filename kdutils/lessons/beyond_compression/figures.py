@@ -81,10 +81,13 @@ def two_rules(results: Results) -> Plot:
         return Plot(figure, "The race has not been run under both rules.")
     for name, method in METHODS.items():
         colour, symbol, dash = LOOKS[method.group]
-        figure.add_scatter(x=[0, 1], y=[side[name].mean for side in sides], mode="lines+markers+text", name=name,
-                           text=["", name], textposition="middle right", showlegend=False,
-                           line={"color": colour, "dash": dash}, marker={"symbol": symbol, "size": 9, "color": colour},
+        figure.add_scatter(x=[0, 1], y=[side[name].mean for side in sides], mode="lines+markers", name=name,
+                           showlegend=False, line={"color": colour, "dash": dash},
+                           marker={"symbol": symbol, "size": 9, "color": colour},
                            hovertemplate=name + ": %{y:+.1f}<extra></extra>")
+    for name, y in _apart({name: effect.mean for name, effect in sides[1].items()}, 0.8).items():
+        figure.add_annotation(x=1.04, y=y, text=name, showarrow=False, xanchor="left",
+                              font={"color": LOOKS[METHODS[name].group][0]})
     orders = [", ".join(sorted(side, key=lambda name, side=side: -side[name].mean)) for side in sides]
     return Plot(figure, f"The order of the methods, best first, with the weights of public codes: {orders[0]}; with "
                         f"equal gradients at the start: {orders[1]}. Only the weights differ.")
@@ -162,15 +165,16 @@ def mimicry(results: Results) -> Plot:
     table = rows.groupby(["method", "measure"], sort=False)["left"].mean().mul(100).unstack(sort=False)
     trained = [name for name in METHODS if name in table.index]
     table = table.loc[trained, [name for name in METHODS if name in table.columns]]
-    figure.add_heatmap(z=np.log2(table.to_numpy() / 100), x=list(table.columns), y=trained, zmin=-3, zmax=3,
-                       colorscale=[[0, "#0072B2"], [0.5, "#ffffff"], [1, "#D55E00"]], hoverinfo="skip",
-                       colorbar={"title": {"text": "left (%)"}, "tickvals": [-3, -1, 0, 1, 3],
-                                 "ticktext": ["12", "50", "100", "200", "800"]},
-                       text=[[f"{value:.0f}" for value in row] for row in table.to_numpy()], texttemplate="%{text}",
-                       textfont={"color": "#000000"})
-    figure.update_layout(xaxis={"title": {"text": "measured by"}, "side": "top"},
-                         yaxis={"title": {"text": "trained with"}, "autorange": "reversed"},
-                         margin={"t": 90})
+    measures, places = list(table.columns), range(len(table.columns))
+    figure.add_heatmap(z=np.log2(table.to_numpy() / 100), zmin=-3, zmax=3, showscale=False, hoverinfo="skip",
+                       colorscale=[[0, "#56B4E9"], [0.5, "#ffffff"], [1, "#E69F00"]])
+    for i, name in enumerate(trained):
+        for k, measure in enumerate(measures):
+            figure.add_annotation(x=k, y=i, text=f"{table.loc[name, measure]:.0f}", showarrow=False,
+                                  font={"color": "#000000"})
+    figure.update_layout(xaxis={"title": {"text": "measured by"}, "tickvals": list(places), "ticktext": measures},
+                         yaxis={"title": {"text": "trained with"}, "autorange": "reversed",
+                                "tickvals": list(range(len(trained))), "ticktext": trained}, margin={"t": 30})
     own = {name: table.loc[name, name] for name in table.columns if name in table.index and name != "DML"}
     best = ", ".join(f"{name} {value:.0f}" for name, value in own.items())
     return Plot(figure, "Distance to the teacher on test images, in percent of what a network of hard labels has. By "
@@ -217,6 +221,14 @@ def rankings(fashion: Results) -> Table:
 def order_of(gains_by_name: dict[str, float]) -> list[str]:
     """Names by their gain, best first."""
     return sorted(gains_by_name, key=lambda name: -gains_by_name[name])
+
+
+def _apart(places: dict[str, float], least: float) -> dict[str, float]:
+    """Heights for labels, in the order of their places, each at least `least` below the one before."""
+    found: dict[str, float] = {}
+    for name in order_of(places):
+        found[name] = min([places[name] + 3 * least * (not found), *(y - least for y in found.values())])
+    return found
 
 
 def class_counts(counts: dict[str, tuple[int, ...]]) -> Plot:
