@@ -116,6 +116,7 @@ class Claim:
     """A statement in our words; `experiment` is the name of the one that measures it.
 
     paper: what the paper did, with its number where we know it from a source we can name. why: why ours may differ.
+    fresh: name of the results on seeds that nobody had looked at when they were named, where the claim is asked again.
     """
 
     id: str
@@ -126,6 +127,7 @@ class Claim:
     paper: str
     why: str
     caveat: str = ""
+    fresh: str = ""
 
 
 @dataclass(frozen=True)

@@ -76,9 +76,10 @@ def recorded(name: str) -> Results:
 
 
 def measure(name: str, report: Callable[[str], None] = print) -> Results:
-    """Run an experiment with its default parameters (lecture scale)."""
-    module = experiment(name)
-    return module.run(module.DEFAULT, report)
+    """Run an experiment with its default parameters (lecture scale), "tolerant_teachers.fresh" with its fresh seeds."""
+    lesson, _, recording = name.rpartition(".")
+    module = experiment(lesson if recording == "fresh" else name)
+    return module.run(module.FRESH if recording == "fresh" else module.DEFAULT, report)
 
 
 def _part(lesson: str, name: str) -> ModuleType | None:

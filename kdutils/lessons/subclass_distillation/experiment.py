@@ -18,6 +18,7 @@ from kdutils.errors import whole
 from kdutils.lessons.subclass_distillation.parameters import (
     ARMS,
     DEFAULT,
+    FRESH,
     RACERS,
     SMOKE,
     Arm,
@@ -37,7 +38,7 @@ from kdutils.lessons.subclass_distillation.teachers import (
 from kdutils.results import Results
 from kdutils.training import Recipe
 
-__all__ = ["ARMS", "DEFAULT", "SMOKE", "SubclassDistillation", "prepare", "run", "student_rows", "teachers",
+__all__ = ["ARMS", "DEFAULT", "FRESH", "SMOKE", "SubclassDistillation", "prepare", "run", "student_rows", "teachers",
            "train_arms"]
 
 

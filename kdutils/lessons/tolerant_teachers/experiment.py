@@ -29,6 +29,7 @@ from kdutils.datasets import label_noise, load, take
 from kdutils.errors import between, whole
 from kdutils.lessons.tolerant_teachers.parameters import (
     DEFAULT,
+    FRESH,
     GROUPS,
     SMOKE,
     Ancestor,
@@ -41,7 +42,7 @@ from kdutils.objectives import distillation, hard_labels, softmax, tolerant_teac
 from kdutils.results import Results
 from kdutils.training import Knobs, Recipe, fit
 
-__all__ = ["DEFAULT", "SMOKE", "TolerantTeachers", "ancestors", "lineages", "prepare", "run"]
+__all__ = ["DEFAULT", "FRESH", "SMOKE", "TolerantTeachers", "ancestors", "lineages", "prepare", "run"]
 
 TEACHER = MLP(64, (128,), 10)
 LINEAGE = MLP(64, (32,), 10)
