@@ -220,6 +220,26 @@ def table(results: Results, claims: Iterable[Claim]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def plain(claim: Claim, results: Results | None) -> dict:
+    """A claim, its verdict and its parts, JSON-simple; numbers are None where nothing was measured."""
+    provenance = results.provenance if results else {}
+    return {
+        "id": claim.id, "source": claim.source, "statement": claim.statement, "caveat": claim.caveat,
+        "verdict": verdict(claim, results) if results else MISSING,
+        "device": provenance.get("device"), "date": provenance.get("date"),
+        "parts": [_plain_part(finding) for finding in findings(claim, results)] if results else [],
+    }
+
+
+def _plain_part(finding: Finding) -> dict:
+    effect, part = finding.effect, finding.part
+    numbers = {name: getattr(effect, name, nan) for name in ("mean", "low", "high")} | {"p": finding.p}
+    return {"says": part.says, "compares": str(part.effect), "verdict": finding.verdict, "words": finding.words,
+            **{name: None if isnan(value) else float(value) for name, value in numbers.items()},  # JSON knows no NaN
+            "seeds": getattr(effect, "n", 0), "unit": part.unit, "rule": part.rule, "worth": part.worth,
+            "text": f"{effect} {part.unit}" if effect else "not measured"}
+
+
 def _measure(part: Part, results: Results) -> Effect | None:
     try:
         return part.effect(results)

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,6 @@ from kdutils import __version__
 from kdutils.errors import AbsentError, ParameterError, one_of
 
 if TYPE_CHECKING:
-    from kdutils.claims import Claim
     from kdutils.results import Results
 
 
@@ -221,31 +221,30 @@ def data_get(name: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
 @click.option("--measure", is_flag=True, help="Measure them now, on this machine, instead of reading the record.")
 @click.option("--record", is_flag=True, help="With --measure: keep the results as the course's record.")
-def claims(ids: tuple[str, ...], as_json: bool, measure: bool, record: bool) -> None:
+@click.option("--fresh", is_flag=True, help="Those asked again on seeds that nobody had looked at, on these seeds.")
+def claims(ids: tuple[str, ...], as_json: bool, measure: bool, record: bool, fresh: bool) -> None:
     """Print claims and their verdicts. All of them, or those of the given IDs with what each part compares."""
+    from kdutils.claims import plain
     from kdutils.lessons import catalog
 
     if record and not measure:
         raise ParameterError("--record keeps what --measure finds; give both.")
     chosen = catalog.select(ids)
+    if fresh:
+        chosen = [replace(claim, experiment=claim.fresh, fresh="") for claim in chosen if claim.fresh]
     results = {name: measured(name, record) if measure else recorded(catalog.recorded, name)
                for name in dict.fromkeys(claim.experiment for claim in chosen)}
-    rows = [claim_row(claim, results[claim.experiment]) for claim in chosen]
+    again = {claim.fresh: recorded(catalog.recorded, claim.fresh) for claim in chosen if claim.fresh}
+    rows = [plain(claim, results[claim.experiment])
+            | {"fresh": plain(claim, again[claim.fresh]) if claim.fresh else None} for claim in chosen]
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return
-    from kdutils.claims import MARKS
-
     for row in rows:
-        click.echo(f"{row['id']:<5} {MARKS[row['verdict']]} {row['verdict']:<26} {row['statement']}")
-        for part in row["parts"]:
-            click.echo(f"      {MARKS[part['verdict']]} {part['words']:<26} {part['says']}: {part['text']}; "
-                       f"the claim says {part['rule']}")
-            if ids:
-                p = "" if part["p"] is None else f"; p = {part['p']:.2g} (Holm)"
-                click.echo(f"{'':<35} {part['compares']}; worth {part['worth']:g}{p}")
-        origin = f"measured {row['date']} on {row['device']}" if row["date"] else "no results are stored"
-        click.echo(f"{'':<35} {origin}; {row['source']}\n")
+        show(row, row["statement"], bool(ids))
+        if row["fresh"]:
+            show(row["fresh"], "The same on seeds that nobody had looked at.", bool(ids))
+        click.echo()
 
 
 @app.group()
@@ -314,28 +313,16 @@ def measured(experiment: str, record: bool) -> "Results":
     return results
 
 
-def claim_row(claim: "Claim", results: "Results | None") -> dict[str, Any]:
-    """A claim, its verdict and its parts, JSON-simple; numbers are None where nothing was measured."""
-    from kdutils import claims
+def show(row: dict[str, Any], title: str, details: bool) -> None:
+    """Print a claim as `claims.plain` gives it; details: also what each part compares, and its p."""
+    from kdutils.claims import MARKS
 
-    provenance = dict(results.provenance) if results else {}
-    return {
-        "id": claim.id, "source": claim.source, "statement": claim.statement, "caveat": claim.caveat,
-        "verdict": claims.verdict(claim, results) if results else claims.MISSING,
-        "device": provenance.get("device"), "date": provenance.get("date"),
-        "parts": [part_row(finding) for finding in claims.findings(claim, results)] if results else [],
-    }
-
-
-def part_row(finding) -> dict[str, Any]:
-    """One measured part of a claim, JSON-simple."""
-    effect, part = finding.effect, finding.part
-    numbers = {name: number(getattr(effect, name, None)) for name in ("mean", "low", "high")}
-    return {"says": part.says, "compares": str(part.effect), "verdict": finding.verdict, "words": finding.words,
-            **numbers, "seeds": getattr(effect, "n", 0), "unit": part.unit, "rule": part.rule, "worth": part.worth,
-            "p": number(finding.p), "text": f"{effect} {part.unit}" if effect else "not measured"}
-
-
-def number(value: float | None) -> float | None:
-    """A float for JSON: NaN, which JSON does not know, becomes None."""
-    return None if value is None or value != value else float(value)
+    click.echo(f"{row['id']:<5} {MARKS[row['verdict']]} {row['verdict']:<26} {title}")
+    for part in row["parts"]:
+        click.echo(f"      {MARKS[part['verdict']]} {part['words']:<26} {part['says']}: {part['text']}; "
+                   f"the claim says {part['rule']}")
+        if details:
+            p = "" if part["p"] is None else f"; p = {part['p']:.2g} (Holm)"
+            click.echo(f"{'':<35} {part['compares']}; worth {part['worth']:g}{p}")
+    origin = f"measured {row['date']} on {row['device']}" if row["date"] else "no results are stored"
+    click.echo(f"{'':<35} {origin}; {row['source']}")

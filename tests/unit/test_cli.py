@@ -114,6 +114,26 @@ def test_claims_show_verdict_effect_interval_seeds_device_and_date(monkeypatch):
     assert row["parts"][0]["mean"] is None and row["parts"][0]["p"] is None and row["verdict"] == "not measured"
 
 
+def test_claims_asked_again_on_fresh_seeds_show_both_sets(monkeypatch):
+    """Catches a second look that is shown in place of the first, or mixed with it."""
+    def results(gain):
+        rows = [{"method": method, "seed": seed, "accuracy": 80 + (gain + seed / 10) * (method == "kd")}
+                for seed in range(3) for method in ("kd", "hard")]
+        return Results(pd.DataFrame(rows), {}, {"device": "a CPU", "date": "2026-01-02"})
+
+    part = claims.Part("gain", claims.Paired("accuracy", {"method": "kd"}, {"method": "hard"}), low=1)
+    claim = claims.Claim("X1", "a paper", "It helps.", "made_up", (part,), paper="", why="", fresh="made_up.fresh")
+    monkeypatch.setattr(catalog, "claims", lambda: {"X1": claim})
+    monkeypatch.setattr(catalog, "recorded", {"made_up": results(5), "made_up.fresh": results(-5)}.__getitem__)
+    (row,) = json.loads(call("claims", "--json").stdout)
+    assert (row["verdict"], row["fresh"]["verdict"]) == ("seen", "opposite")
+    text = call("claims").stdout
+    places = [text.index(words) for words in ("It helps.", "gain: +5.1", "nobody had looked", "gain: -4.9")]
+    assert places == sorted(places)
+    (row,) = json.loads(call("claims", "--fresh", "--json").stdout)
+    assert row["verdict"] == "opposite" and row["fresh"] is None
+
+
 def test_an_unknown_claim_is_one_sentence():
     assert "got 'Z9'." in refused("claims", "Z9")
 
