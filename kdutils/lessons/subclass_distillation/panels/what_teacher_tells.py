@@ -81,10 +81,10 @@ class WhatTheTeacherTells(Panel):
     def teacher(self) -> Teacher:
         return self.teachers[self.values["teacher"]]
 
-    def logits(self) -> tuple[Tensor, Tensor]:
-        """Of the image: class logits (1, 2) and subclass logits (1, S)."""
-        z = self.teacher.logits[self.images[self.values["digit"]]][None]
-        return class_logits(z, self.teacher.sizes), z
+    def logits(self, teacher: Teacher, digit: int) -> tuple[Tensor, Tensor]:
+        """Of the image of a digit: class logits (1, 2) and subclass logits (1, S)."""
+        z = teacher.logits[self.images[digit]][None]
+        return class_logits(z, teacher.sizes), z
 
     # ---- the figure ------------------------------------------------------------------------------------------------
 
@@ -125,20 +125,20 @@ class WhatTheTeacherTells(Panel):
         return figure
 
     def draw(self, changed: frozenset[str]) -> None:
-        t, teacher = self.values["temperature"], self.teacher
-        both = self.logits()
+        t, digit, teacher = self._setting()
+        both = self.logits(teacher, digit)
         classes, subclasses = (softmax(z, t)[0].numpy() for z in both)
         if "digit" in changed:
-            self.chart.set("image", z=self.lab.data.images[self.images[self.values["digit"]], 0].numpy().ravel())
+            self.chart.set("image", z=self.lab.data.images[self.images[digit], 0].numpy().ravel())
         x = _places(teacher.sizes)
         self.chart.set("classes", y=classes)
         self.chart.set("subclasses", x=x, y=subclasses)
-        label, names = int(self.lab.data.labels[self.images[self.values["digit"]]]), self.lab.data.classes
+        label, names = int(self.lab.data.labels[self.images[digit]]), self.lab.data.classes
         of_class = [COLOURS["hard labels" if k == label else "other"] for k in range(len(names))]
         self.chart.restyle("classes", {"marker": {"color": of_class}})
         colours = [HIDDEN_COLOURS[k] if k >= 0 else COLOURS["other"] for k in teacher.alike]
         self.chart.restyle("subclasses", {"marker": {"color": colours if teacher.divides else of_class},
-                                          "hovertext": self._hover()})
+                                          "hovertext": self._hover(teacher)})
         under = "most alike digit (-: none)" if teacher.divides else "no subclasses: the classes again"
         self.chart.layout({
             "xaxis2": {"ticktext": [f"{name}<br>its label" if k == label else name for k, name in enumerate(names)]},
@@ -150,29 +150,30 @@ class WhatTheTeacherTells(Panel):
             self.chart.set(f"{name} told", x=TEMPERATURES[:shown * len(told)], y=told[:shown * len(told)])
             self.chart.set(f"{name} entropy", x=TEMPERATURES[:shown * len(told)],
                            y=[_bits(z, one) for one in TEMPERATURES if shown])
-            self.chart.set(f"{name} now", x=[t] * shown, y=[self._told(told)] * shown)
+            self.chart.set(f"{name} now", x=[t] * shown, y=[_at(t, told)] * shown)
 
-    def _hover(self) -> list[str]:
-        """A name for each output of the teacher."""
-        if not self.teacher.divides:
+    def _setting(self) -> tuple[float, int, Teacher]:
+        """Temperature, digit and teacher, read at once: another thread may change the values in between."""
+        values = self.values
+        return values["temperature"], values["digit"], self.teachers[values["teacher"]]
+
+    def _hover(self, teacher: Teacher) -> list[str]:
+        """A name for each output of a teacher."""
+        if not teacher.divides:
             return list(self.lab.data.classes)
-        numbered = [(c, k) for c, size in enumerate(self.teacher.sizes) for k in range(size)]
+        numbered = [(c, k) for c, size in enumerate(teacher.sizes) for k in range(size)]
         return [f"subclass {k + 1} of {self.lab.data.classes[c]}, " + ("largest for no test image" if digit < 0 else
                                                                        f"most like digit {digit}")
-                for (c, k), digit in zip(numbered, self.teacher.alike, strict=True)]
-
-    def _told(self, curve: np.ndarray) -> float:
-        """A curve at the temperature that is set."""
-        return float(np.interp(np.log(self.values["temperature"]), np.log(TEMPERATURES), curve))
+                for (c, k), digit in zip(numbered, teacher.alike, strict=True)]
 
     # ---- the words -------------------------------------------------------------------------------------------------
 
     def reading(self) -> str:
-        t, digit, teacher = self.values["temperature"], self.values["digit"], self.teacher
-        z_class, z = self.logits()
+        t, digit, teacher = self._setting()
+        z_class, z = self.logits(teacher, digit)
         p, q = softmax(z_class, t)[0], softmax(z, t)[0]
         label = self.lab.data.labels[self.images[digit]]
-        classes, subclasses = map(self._told, teacher.curves)
+        classes, subclasses = (_at(t, curve) for curve in teacher.curves)
         words = (f"Of this {digit} a teacher {teacher.told} says at T = {t:.3g}: {self.lab.data.classes[label]} with "
                  f"{_percent(p[label])}, entropy {_bits(z_class, t):.2f} of at most 1 bit; a class drawn from its "
                  f"answers tells {classes:.2f} bits of the image.")
@@ -182,6 +183,11 @@ class WhatTheTeacherTells(Panel):
         most = " and ".join(f"{_percent(q[k])} on one {_like(names[k])}" for k in order)
         return (f"{words} Its {len(q)} subclasses: {most}, entropy {_bits(z, t):.2f} of at most "
                 f"{np.log2(len(q)):.2f} bits; a subclass drawn from them tells {subclasses:.2f} bits.")
+
+
+def _at(t: float, curve: np.ndarray) -> float:
+    """A curve over TEMPERATURES at T = t."""
+    return float(np.interp(np.log(t), np.log(TEMPERATURES), curve))
 
 
 def _teachers(lab: Splits) -> Mapping[str, Teacher]:

@@ -863,3 +863,20 @@ def test_headless_a_panel_is_its_whole_figure_and_its_sentence(make, monkeypatch
 
 def test_the_file_of_a_map_is_small():
     assert scenes.MAP.stat().st_size < 10_000
+
+
+def test_a_setting_that_changes_while_it_is_drawn_is_not_mixed_in(tells, monkeypatch):
+    """Catches bars of one digit at the temperature of the next, where another thread moves a control in between."""
+    tells.set(digit=3, temperature=1.0, teacher="subclass")
+    kept, plain = tells.values, tells.logits
+
+    def meanwhile(teacher, digit):
+        monkeypatch.setattr(type(tells), "values", {**kept, "digit": 8, "temperature": 30.0, "teacher": "two-class"})
+        return plain(teacher, digit)
+
+    expected = y(tells, "subclasses").copy(), tells.reading()
+    monkeypatch.setattr(tells, "logits", meanwhile)
+    tells.draw(frozenset(kept))
+    np.testing.assert_array_equal(y(tells, "subclasses"), expected[0])
+    monkeypatch.undo()
+    assert tells.reading() == expected[1]
