@@ -137,13 +137,16 @@ def sweep(experiment: str, given: tuple[str, ...], profile: str, workers: int | 
 
     from kdutils import sweeps
     from kdutils.sweeps import words
+    from kdutils.sweeps.explained import explained
     from kdutils.sweeps.points import points as points_of
 
     base = sweeps.parameters(experiment, profile)
     if only_list:
         click.echo(f"{inspect.getdoc(base)}\n")
-        for name, value in vars(base).items():
-            click.echo(f"{name}={value if isinstance(value, str) else json.dumps(value)}")
+        for name, meaning in explained(type(base)).items():
+            value = getattr(base, name)
+            said = f"{name}={value if isinstance(value, str) else json.dumps(value)}"
+            click.echo(f"{said}  # {meaning}" if meaning else said)
         return
     base, grid = words.grid_of(experiment, base, given)
     if sbatch is not None:

@@ -74,8 +74,9 @@ def test_the_parameters_of_an_experiment_are_listed_and_nothing_is_run(monkeypat
     monkeypatch.setattr(start_here, "run", lambda *_: pytest.fail("it has begun"))
     result = call("start_here", "--parameters")
     assert result.exit_code == 0 and "images each student sees" in result.stdout
-    assert "\ntransfer=100\n" in result.stdout and "\ntemperature=4.0\n" in result.stdout
-    assert "\nsizes=[2, 10]\n" in call("subclass_distillation", "--profile", "smoke", "--parameters").stdout
+    assert "\ntransfer=100  # images" in result.stdout and "\ntemperature=4.0  # of" in result.stdout
+    listed = call("subclass_distillation", "--profile", "smoke", "--parameters").stdout
+    assert "\nsizes=[2, 10]  # other s that are tried" in listed
 
 
 def test_a_sweep_without_a_row_leaves_an_older_table_alone(made_up, tmp_path):

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
-from scipy.optimize import linear_sum_assignment
 
 from kdutils import metrics
 from kdutils.datasets import take
 from kdutils.errors import one_of, whole
+from kdutils.lessons.subclass_distillation.panels.matching import match
 from kdutils.lessons.subclass_distillation.panels.plane import NOBODY, SIDE, Plane, picture
 from kdutils.lessons.subclass_distillation.panels.scenes import SCENES, scene
 from kdutils.live.control import LogSlider, Slider
@@ -26,7 +26,6 @@ from kdutils.training import Knobs, Recipe, Snapshot, Task, train
 KNOBS = ("beta", "t_aux")
 MAX_SUBCLASSES = 10     # subclasses of a class
 COMPARED = 256          # test examples that the auxiliary loss compares with each other
-HYSTERESIS = 0.02       # share of the examples by which another colour must match better before a subclass changes
 TINT = 0.3              # how much of its colour a region of the plane has; one of a hollow subclass has half of that
 FORMS = {"collapse": "all examples look alike",
          "one per class": "one subclass of each class stands out, the rest are equal",
@@ -306,26 +305,6 @@ def closed_forms(s: int, t_aux: float) -> dict[str, float]:
 
     return {"collapse": 0.0, "one per class": of(0.5, -1 / (total - 1)), "flat in class": of(0.5, -1.0),
             "one-hot": of(1 / total, -1 / (total - 1))}
-
-
-def match(found: np.ndarray, truth: np.ndarray, total: int, kinds: int, before: np.ndarray | None = None) -> np.ndarray:
-    """The kind whose colour each of `total` subclasses takes, (total,): k if it is matched to k one to one, `kinds` + k
-    if it is left over and k is its most frequent kind, -1 if it holds no example.
-
-    Hungarian matching of examples in common; `before`, the colours of a moment ago, stay unless others fit clearly
-    better.
-    """
-    table = np.zeros((total, kinds))
-    np.add.at(table, (found, truth), 1.0)
-    used = table.sum(1) > 0
-    if before is not None:
-        rows = np.flatnonzero(before >= 0)
-        table[rows, before[rows] % kinds] += HYSTERESIS * len(found) * used[rows]
-    colours = np.where(used, kinds + table.argmax(1), -1)
-    rows, columns = linear_sum_assignment(table, maximize=True)
-    paired = table[rows, columns] > 0
-    colours[rows[paired]] = columns[paired]
-    return colours
 
 
 def _apart(forms: dict[str, float], span: list[float]) -> dict[float, str]:

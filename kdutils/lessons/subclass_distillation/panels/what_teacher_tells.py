@@ -12,7 +12,7 @@ from torch import Tensor
 from kdutils import metrics
 from kdutils.cohorts import Splits
 from kdutils.datasets import grouped
-from kdutils.lessons.subclass_distillation.panels.split_my_class import match
+from kdutils.lessons.subclass_distillation.panels.matching import match
 from kdutils.lessons.subclass_distillation.parameters import DEFAULT
 from kdutils.lessons.subclass_distillation.teachers import hidden_blocks, label_teachers, subclass_teachers
 from kdutils.live.control import Choice, LogSlider

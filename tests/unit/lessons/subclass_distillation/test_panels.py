@@ -29,13 +29,13 @@ from kdutils.cohorts import Splits
 from kdutils.datasets import grouped, take
 from kdutils.lessons.subclass_distillation.panels import scenes
 from kdutils.lessons.subclass_distillation.panels.few_labels_race import GAINERS, RACERS, FewLabelsRace
+from kdutils.lessons.subclass_distillation.panels.matching import match
 from kdutils.lessons.subclass_distillation.panels.plane import SIDE, Plane
 from kdutils.lessons.subclass_distillation.panels.split_my_class import (
     MAX_SUBCLASSES,
     TINT,
     SplitMyClass,
     closed_forms,
-    match,
 )
 from kdutils.lessons.subclass_distillation.panels.what_teacher_tells import (
     TEMPERATURES,
