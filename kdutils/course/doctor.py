@@ -67,7 +67,7 @@ def python(version: tuple[int, ...] = sys.version_info[:3]) -> Check:
 
 def torch_pair() -> Check:
     """torchvision is compiled for exactly one torch; its metadata say which."""
-    torch, vision = _version("torch"), _version("torchvision")
+    torch, vision = version_of("torch"), version_of("torchvision")
     found = f"torch {torch or 'absent'}, torchvision {vision or 'absent'}"
     if not (torch and vision):
         return Check("torch", "fail", found, REINSTALL)
@@ -90,7 +90,7 @@ def gpu() -> Check:
 def threads(cores: int | None = None, quota: float | None = None, omp: str | None = None) -> Check:
     """Cores that may really be used (affinity, container quota), against what OMP_NUM_THREADS asks for."""
     cores = cores or _cores()
-    quota = quota or _quota()
+    quota = quota or cpu_quota()
     omp = omp if omp is not None else os.environ.get("OMP_NUM_THREADS", "")
     usable = cores if quota is None else min(cores, quota)
     found = f"{cores} cores" + (f", {quota:g} of them by this container's quota" if usable < cores else "")
@@ -143,7 +143,7 @@ def cache() -> Check:
 def widgets() -> Check:
     """The Python half of the panels, and a kernel that brings a thread's updates to the page."""
     names = ("jupyterlab", "ipykernel", "ipywidgets", "anywidget", "plotly", "matplotlib")
-    versions = {name: _version(name) for name in names}
+    versions = {name: version_of(name) for name in names}
     found = ", ".join(f"{name} {version or 'absent'}" for name, version in versions.items())
     if None in versions.values():
         return Check("notebook packages", "fail", found, REINSTALL)
@@ -159,7 +159,7 @@ def front_ends(folders: Iterable[Path] | None = None) -> Iterable[Check]:
     JupyterLab serves the first folder that holds an extension: a stale copy in the user's home wins over
     the good one.
     """
-    folders = list(_labextensions() if folders is None else folders)
+    folders = list(labextension_folders() if folders is None else folders)
     for package, extension in FRONT_ENDS.items():
         name = f"front end: {package}"
         served = next((f / extension for f in folders if (f / extension / "package.json").exists()), None)
@@ -168,7 +168,7 @@ def front_ends(folders: Iterable[Path] | None = None) -> Iterable[Check]:
             continue
         version, shipped = _package_version(served / "package.json"), _shipped_version(package, extension)
         if shipped and version != shipped:
-            found = f"{extension} {version} in {served}, but {package} {_version(package)} ships {shipped}"
+            found = f"{extension} {version} in {served}, but {package} {version_of(package)} ships {shipped}"
             remedy = f"Remove {served}, then: pip install --force-reinstall --no-deps {package}"
             yield Check(name, "fail", found, remedy)
         else:
@@ -222,7 +222,7 @@ def _run(look: Callable[[], Check | Iterable[Check]]) -> list[Check]:
         return [Check(look.__name__, "fail", f"{type(error).__name__}: {error}", REINSTALL)]
 
 
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -231,14 +231,14 @@ def _version(package: str) -> str | None:
 
 def usable_cores() -> int:
     """Cores that this process may keep busy, at least one: its affinity and its container's quota are respected."""
-    return max(1, int(min(_cores(), _quota() or _cores())))
+    return max(1, int(min(_cores(), cpu_quota() or _cores())))
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
+def cpu_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
     """Cores that a container may use (cgroup version 2, then 1); None without a limit."""
     try:
         limit, period = (root / "cpu.max").read_text().split()
@@ -252,8 +252,8 @@ def _quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
         return None
 
 
-def _labextensions() -> list[Path]:
-    if _version("jupyter_core") is None:
+def labextension_folders() -> list[Path]:
+    if version_of("jupyter_core") is None:
         return []
     from jupyter_core.paths import jupyter_path
 

@@ -13,23 +13,23 @@ import weakref
 _HOUSEKEEPERS = {"ipykernel", "IPython", "zmq", "tqdm", "debugpy", "_pydevd_bundle"}
 
 _known: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
-_errors: list[str] = []
-_armed = False
+caught: list[str] = []
+listening = False
 
 
 def arm() -> None:
     """Start (or start again) to watch: threads alive now are nobody's fault, errors so far are forgotten."""
-    global _armed
-    _errors.clear()
+    global listening
+    caught.clear()
     _known.update(threading.enumerate())
-    if not _armed:
+    if not listening:
         _listen()
-        _armed = True
+        listening = True
 
 
 def armed() -> bool:
     """True once `arm()` was called in this process."""
-    return _armed
+    return listening
 
 
 def strangers() -> list[threading.Thread]:
@@ -42,7 +42,7 @@ def complaints(grace: float = 2.0) -> list[str]:
     deadline = time.monotonic() + grace
     while (alive := strangers()) and time.monotonic() < deadline:
         alive[0].join(max(0.0, min(0.05, deadline - time.monotonic())))
-    return [*_errors, *(f"the thread {thread.name} is still alive" for thread in alive)]
+    return [*caught, *(f"the thread {thread.name} is still alive" for thread in alive)]
 
 
 def _housekeeping(thread: threading.Thread) -> bool:
@@ -56,7 +56,7 @@ def _listen() -> None:
     def hook(args) -> None:
         if args.exc_type is not SystemExit:
             name = args.thread.name if args.thread else "a thread"
-            _errors.append(f"the thread {name} raised {args.exc_type.__name__}: {args.exc_value or ''}".rstrip(": "))
+            caught.append(f"the thread {name} raised {args.exc_type.__name__}: {args.exc_value or ''}".rstrip(": "))
         former(args)
 
     threading.excepthook = hook

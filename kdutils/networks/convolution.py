@@ -33,7 +33,7 @@ def convolve(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 def grouped(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """`convolve` as one convolution with M groups."""
-    x = F.conv2d(_merged(images), weight.flatten(0, 1), bias.flatten(), padding=weight.shape[-1] // 2,
+    x = F.conv2d(members_as_channels(images), weight.flatten(0, 1), bias.flatten(), padding=weight.shape[-1] // 2,
                  groups=len(weight))
     return x.unflatten(1, weight.shape[:2]).transpose(0, 1)
 
@@ -52,7 +52,7 @@ def max_pool(images: Tensor, side: int = 2) -> Tensor:
     if images.stride(1) == 1:  # from `columns`: with the batch in the place of the channels, torch's kernel is as fast
         x = F.max_pool2d(images.transpose(1, 2).flatten(0, 1), side)
         return x.unflatten(0, (images.shape[0], images.shape[2])).transpose(1, 2)
-    x = F.max_pool2d(_merged(images), side)
+    x = F.max_pool2d(members_as_channels(images), side)
     return x.unflatten(1, (images.shape[0], images.shape[2])).transpose(0, 1)
 
 
@@ -73,7 +73,7 @@ def joined(blocks: Sequence[Tensor]) -> Tensor:
     return torch.cat([block.permute(1, 3, 4, 0, 2) for block in blocks], 3).permute(3, 0, 4, 1, 2)
 
 
-def _merged(images: Tensor) -> Tensor:
+def members_as_channels(images: Tensor) -> Tensor:
     """(M, B, C, H, W) -> (B, M * C, H, W); on a CPU in channels-last order, a view where the images lie so already."""
     x = images.transpose(0, 1).flatten(1, 2)
     return x if x.is_cuda else x.contiguous(memory_format=torch.channels_last)

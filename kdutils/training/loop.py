@@ -186,12 +186,12 @@ def batches(seeds: Sequence[int], n: int, batch: int, device: torch.device | str
     row = torch.tensor([unique.index(seed) for seed in seeds])
     random = [rng.generator(seed, "order") for seed in unique]
     while True:
-        orders = _ranking(torch.stack([torch.rand(epochs, n, generator=one) for one in random]))
+        orders = ranking(torch.stack([torch.rand(epochs, n, generator=one) for one in random]))
         block = orders[:, :, : per_epoch * batch].reshape(len(unique), epochs * per_epoch, batch)
         yield from block[row].to(device).unbind(1)
 
 
-def _ranking(values: Tensor) -> Tensor:
+def ranking(values: Tensor) -> Tensor:
     """argsort of float32 >= 0 along the last axis, equal values in their order, twice as fast as torch's.
 
     A value's bits, which order such numbers, and its place make one integer; NumPy sorts integers without branches.

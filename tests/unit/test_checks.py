@@ -362,7 +362,7 @@ def test_where_distillation_helps_is_told_from_where_it_hurts():
 def test_tolerance_is_useless_if_nothing_is_lost_without_it(monkeypatch, gain, by_temperature, state, reason):
     asked_for = []
     effects = [Effect(*numbers, 10) for numbers in ((1.2, 0.4, 1.9), gain, by_temperature)]
-    monkeypatch.setattr(tolerant_teachers, "_gains", lambda t: (asked_for.append(t), effects)[1])
+    monkeypatch.setattr(tolerant_teachers, "gains_at", lambda t: (asked_for.append(t), effects)[1])
     feedback = asked("02.4", "my_temperature = 3")
     assert feedback.state == state and reason in feedback.message and asked_for == [3.0]
 

@@ -89,7 +89,7 @@ def test_from_layer_to_layer_nothing_is_copied():
     """Catches a layer that puts the images back into torch's order: twice the time at 14x14."""
     images, weight, bias, _ = made((4, 3, 2, 3, 8, 8, 3))
     x = max_pool(convolve(images, weight, bias)).relu()
-    merged = convolution._merged(x)
+    merged = convolution.members_as_channels(x)
     assert merged.data_ptr() == x.data_ptr() and merged.is_contiguous(memory_format=torch.channels_last)
     lone = columns(images[:1], weight[:1], bias[:1])
     assert lone.stride(1) == 1 and max_pool(lone).stride(1) == 1, "the batch stays innermost after `columns`"

@@ -52,7 +52,7 @@ def test_python(version, status):
 
 def test_torchvision_of_another_torch_fails(monkeypatch):
     versions = {"torch": "2.12.0+cpu", "torchvision": "0.27.0"}
-    monkeypatch.setattr(doctor, "_version", versions.get)
+    monkeypatch.setattr(doctor, "version_of", versions.get)
     monkeypatch.setattr(doctor.metadata, "requires", lambda _: ["numpy", "torch==2.12.0", "pillow"])
     assert doctor.torch_pair().status == "ok"
     versions["torch"] = "2.11.0"
@@ -70,16 +70,16 @@ def test_threads(cores, quota, omp, status):
 
 
 def test_quota_of_a_container(tmp_path):
-    assert doctor._quota(tmp_path) is None
+    assert doctor.cpu_quota(tmp_path) is None
     (tmp_path / "cpu.max").write_text("150000 100000\n")
-    assert doctor._quota(tmp_path) == 1.5
+    assert doctor.cpu_quota(tmp_path) == 1.5
     (tmp_path / "cpu.max").write_text("max 100000\n")
-    assert doctor._quota(tmp_path) is None
+    assert doctor.cpu_quota(tmp_path) is None
     (tmp_path / "cpu.max").unlink()
     (tmp_path / "cpu").mkdir()
     (tmp_path / "cpu/cpu.cfs_quota_us").write_text("200000")
     (tmp_path / "cpu/cpu.cfs_period_us").write_text("100000")
-    assert doctor._quota(tmp_path) == 2.0
+    assert doctor.cpu_quota(tmp_path) == 2.0
 
 
 def test_absent_data_are_optional_and_the_command_is_named(monkeypatch, tmp_path):
@@ -101,10 +101,10 @@ def test_cache(monkeypatch, tmp_path):
 
 
 def test_widgets(monkeypatch, notebook_packages):
-    real = doctor._version
-    monkeypatch.setattr(doctor, "_version", lambda name: "7.0.1" if name == "ipykernel" else real(name))
+    real = doctor.version_of
+    monkeypatch.setattr(doctor, "version_of", lambda name: "7.0.1" if name == "ipykernel" else real(name))
     assert doctor.widgets().status == "fail"
-    monkeypatch.setattr(doctor, "_version", lambda name: None if name == "plotly" else real(name))
+    monkeypatch.setattr(doctor, "version_of", lambda name: None if name == "plotly" else real(name))
     assert "plotly absent" in doctor.widgets().found and doctor.widgets().status == "fail"
 
 
@@ -116,7 +116,7 @@ def test_front_ends(tmp_path, notebook_packages):
     stale = tmp_path / "anywidget"
     stale.mkdir()
     (stale / "package.json").write_text(json.dumps({"version": "0.1.0"}))
-    check = {c.name: c for c in doctor.front_ends([tmp_path, *doctor._labextensions()])}["front end: anywidget"]
+    check = {c.name: c for c in doctor.front_ends([tmp_path, *doctor.labextension_folders()])}["front end: anywidget"]
     assert check.status == "fail" and "0.1.0" in check.found and str(stale) in check.remedy
     (stale / "package.json").write_text("{broken")
     check = {c.name: c for c in doctor.front_ends([tmp_path])}["front end: anywidget"]

@@ -28,9 +28,10 @@ def test_no_file_of_the_package_is_longer_than_can_be_read():
 def private(path: Path) -> set[str]:
     """Names with one underscore that a test reads of a module or of an object of the package."""
     nodes = list(ast.walk(ast.parse(path.read_text())))
-    modules = {alias.asname or alias.name.split(".")[-1] for node in nodes if isinstance(node, ast.ImportFrom)
-               and (node.module or "").startswith("kdutils") for alias in node.names}
-    found = {alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
+    ours = [alias for node in nodes if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kdutils")
+            for alias in node.names]
+    modules = {alias.asname or alias.name for alias in ours}
+    found = {alias.name for alias in ours}
     found |= {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
               and node.value.id in modules}
     found |= {node.args[1].value for node in nodes if isinstance(node, ast.Call) and len(node.args) > 1

@@ -240,7 +240,7 @@ def test_torch_trains_while_the_kernels_are_compiled_and_nobody_compiles_twice(m
         return real
 
     compiler = compiled.Compiler(slowly)
-    monkeypatch.setattr(compiled, "_COMPILER", compiler)
+    monkeypatch.setattr(compiled, "COMPILER", compiler)
     monkeypatch.setattr(compiled, "kept", lambda: False)
     monkeypatch.setenv("KDUTILS_ENGINE", "auto")
     assert [compiled.kernel() for _ in range(3)] == [None] * 3 and not compiler.ready.is_set()
@@ -254,7 +254,7 @@ def test_a_compiler_that_fails_says_so_once_and_leaves_training_to_torch(monkeyp
         raise TypeError("no such processor")
 
     compiler = compiled.Compiler(fails)
-    monkeypatch.setattr(compiled, "_COMPILER", compiler)
+    monkeypatch.setattr(compiled, "COMPILER", compiler)
     with pytest.warns(UserWarning, match="no such processor"):
         assert compiled.kernel() is None
     assert compiled.kernel() is None and len(trained(MLP(), made_task(2))[1]) == 4

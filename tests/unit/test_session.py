@@ -20,11 +20,11 @@ def plain(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("KDUTILS_HEADLESS", "1")
     monkeypatch.setattr(threading, "excepthook", lambda args: None)
-    monkeypatch.setattr(guard, "_armed", False)
+    monkeypatch.setattr(guard, "listening", False)
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
-    guard._errors.clear()
+    guard.caught.clear()
 
 
 def test_setup_settles_everything_and_says_so(capsys):

@@ -13,7 +13,7 @@ from kdutils.datasets import load
 from kdutils.networks import MLP, ConvNet, Population
 from kdutils.objectives import distillation, hard_labels
 from kdutils.training import SGD, Adam, Knobs, Recipe, Task, check_knob, fit, train
-from kdutils.training.loop import _ranking, batches
+from kdutils.training.loop import batches, ranking
 
 SEEDS = (3, 1, 4, 1)
 SHORT = Recipe(steps=30, batch=16)
@@ -475,7 +475,7 @@ def test_every_epoch_visits_every_image_at_most_once(n, batch):
 def test_ranking_is_a_stable_argsort(levels):
     """Catches an order that depends on how equal draws happen to be sorted: it would differ between machines."""
     values = (torch.rand(3, 4, 900, generator=torch.Generator().manual_seed(0)) * levels).floor() / levels
-    assert torch.equal(_ranking(values), values.argsort(dim=-1, stable=True))
+    assert torch.equal(ranking(values), values.argsort(dim=-1, stable=True))
 
 
 def test_the_order_of_a_member_does_not_depend_on_its_companions():

@@ -110,7 +110,7 @@ def one_number(answer) -> str:
     if answer is None:
         raise NotDone
     number = float(positive("the number", answer))
-    gain = _gain(number)
+    gain = gain_of(number)
     if gain.low <= NEEDED:
         why = ("A number below 1 makes the teacher louder still." if number < 1 else
                "The teacher still shouts: its top probability is near 1." if number < 2 else
@@ -122,7 +122,7 @@ def one_number(answer) -> str:
             "It is a temperature that the teacher has alone: the student is not cooled with it.")
 
 
-def _gain(number: float, seeds: int = 10) -> Effect:
+def gain_of(number: float, seeds: int = 10) -> Effect:
     """Students of 100 images at T = 1: teachers divided by `number` less teachers as they are, in points."""
     lab = Splits.open("digits", seeds, seed=1000)
     (logits,) = teachers_by_width(lab, [WIDTH])

@@ -94,7 +94,7 @@ def a_temperature_that_replaces_tolerance(answer) -> str:
     if answer is None:
         raise NotDone
     temperature = float(positive("temperature", answer))
-    at_one, there, by_temperature = _gains(temperature)
+    at_one, there, by_temperature = gains_at(temperature)
     if there.low > 0:
         raise Wrong(f"At T = {temperature:g} tolerance still helps: {there}. What makes a strict teacher say as much?")
     if by_temperature.high < 0:
@@ -106,7 +106,7 @@ def a_temperature_that_replaces_tolerance(answer) -> str:
             f"T = {temperature:g}, where the strict teacher's students gain {by_temperature} from T alone.")
 
 
-def _gains(temperature: float, seeds: int = 10) -> tuple[Effect, Effect, Effect]:
+def gains_at(temperature: float, seeds: int = 10) -> tuple[Effect, Effect, Effect]:
     """Students of 100 images: gain by eta = 0.9 at T = 1 and at `temperature`; the strict teacher's gain by T."""
     lab = Splits.open("digits", seeds, seed=1000)
     logits = ancestors(lab, lab.pool, [STRICT, tolerant(ETA)])

@@ -127,7 +127,7 @@ def _groups(lab: Splits, params: TolerantTeachers, report) -> Iterator[list[dict
         report(f"students of these teachers, and of hard labels, on {n} images")
         yield _student_rows(lab, logits, lab.transfer(n), params, None, part="student", noise=0.0)
     report(f"the same with {params.noise:.0%} wrong labels, on all {lab.pool.shape[1]} images")
-    labels = _noisy(lab, params.noise)
+    labels = noisy_labels(lab, params.noise)
     logits = ancestors(lab, lab.pool, chosen, TEACHER, recipe, labels)
     yield _teacher_rows(lab, logits, params, part="noise", noise=params.noise)
     yield _student_rows(lab, logits, lab.pool, params, labels, part="noise", noise=params.noise)
@@ -135,7 +135,7 @@ def _groups(lab: Splits, params: TolerantTeachers, report) -> Iterator[list[dict
         report(f"lineages of {params.generations} generations on {n} images, {noise:.0%} wrong labels")
         yield _lineage_rows(lab, n, noise, params)
     report(f"lineages that never see the digits {params.probed}-9, and linear probes of what they know of these")
-    yield _probe_rows(lab, params)
+    yield probe_rows(lab, params)
     if params.grouped:
         report(f"teachers of {params.grouped}, {params.grouped_images:,} images: whose are the secondary classes?")
         yield _group_rows(params)
@@ -182,7 +182,7 @@ def _group_rows(params: TolerantTeachers) -> list[dict]:
 def _lineage_rows(lab: Splits, n: int, noise: float, params: TolerantTeachers) -> list[dict]:
     """Parts "generations" and "ensemble" of one pair (images, noise)."""
     train, recipe = lab.transfer(n), Recipe(steps=params.lineage_steps)
-    labels, chosen, rows = _noisy(lab, noise), kinds(params.ranks), []
+    labels, chosen, rows = noisy_labels(lab, noise), kinds(params.ranks), []
     same = {"transfer": n, "noise": noise}
     named = [{"method": kind.name} for kind in chosen]
     united, independent = 0, 0
@@ -205,7 +205,7 @@ def _lineage_rows(lab: Splits, n: int, noise: float, params: TolerantTeachers) -
                         generation=params.generations, **same)
 
 
-def _probe_rows(lab: Splits, params: TolerantTeachers) -> list[dict]:
+def probe_rows(lab: Splits, params: TolerantTeachers) -> list[dict]:
     """Lineages on the digits below `probed`; a linear probe on what their hidden layer makes of the others.
 
     With fewer classes the tolerance keeps its share of them (5 of 10 ranks: 3 of 6) and its p*.
@@ -221,14 +221,14 @@ def _probe_rows(lab: Splits, params: TolerantTeachers) -> list[dict]:
                                                      spec, recipe)):
         with torch.no_grad():
             features = population.features(lab.data.inputs)["hidden1"]
-        rows += table_rows(lab, named, {"accuracy": _probe(lab, features, seen, params.probe_images)},
+        rows += table_rows(lab, named, {"accuracy": probe_accuracy(lab, features, seen, params.probe_images)},
                       generation=generation, **same)
     pixels = lab.data.inputs.flatten(1).expand(params.seeds, -1, -1)
-    return rows + table_rows(lab, [{"method": "pixels"}], {"accuracy": _probe(lab, pixels, seen, params.probe_images)},
-                        generation=0, **same)
+    found = {"accuracy": probe_accuracy(lab, pixels, seen, params.probe_images)}
+    return rows + table_rows(lab, [{"method": "pixels"}], found, generation=0, **same)
 
 
-def _probe(lab: Splits, features: Tensor, seen: int, n: int) -> Tensor:
+def probe_accuracy(lab: Splits, features: Tensor, seen: int, n: int) -> Tensor:
     """Test accuracy (percent) of ridge regression on standardised features (M, N, F): classes >= `seen`, (M,).
 
     Trained on the first n such images of the pool, which no lineage was trained on; the penalty is 1, the default of
@@ -265,7 +265,7 @@ def _trained(lab: Splits, train: Tensor, arms: int, spec, recipe, objective, kno
     return population.copy()
 
 
-def _noisy(lab: Splits, rate: float) -> Tensor | None:
+def noisy_labels(lab: Splits, rate: float) -> Tensor | None:
     """(S, N): each seed's labels, a share `rate` of them wrong; None where all are right."""
     labels = [label_noise(lab.data.labels, rate, lab.data.n_classes, seed) for seed in lab.seeds]
     return torch.stack(labels) if rate else None

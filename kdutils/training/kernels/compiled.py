@@ -64,10 +64,10 @@ def kernel() -> Callable | None:
         if wanted == "kernels":
             raise ParameterError("KDUTILS_ENGINE must be auto or torch where numba is not installed, got 'kernels'.")
         return None
-    _COMPILER.start()
-    if wanted == "kernels" or _COMPILER.from_disk:
-        _COMPILER.ready.wait()
-    return _COMPILER.kernel
+    COMPILER.start()
+    if wanted == "kernels" or COMPILER.from_disk:
+        COMPILER.ready.wait()
+    return COMPILER.kernel
 
 
 def installed() -> bool:
@@ -126,7 +126,7 @@ def _training_kernel() -> Callable:
         types.Array(double, 1, "C")))
 
 
-_COMPILER = Compiler(_training_kernel)
+COMPILER = Compiler(_training_kernel)
 
 
 def _folder() -> Path | None:

@@ -78,6 +78,6 @@ def test_dividing_by_the_deviation_without_centring_is_right_too():
     (3, 3.0, "right", "not cooled"), (3, 1.9, "not right yet", "on the way"), (1.5, 0.5, "not right yet", "shouts"),
     (0.5, -3.0, "not right yet", "louder still"), (100, -1.0, "not right yet", "next to nothing")])
 def test_one_number_is_judged_by_its_whole_interval(monkeypatch, number, low, state, why):
-    monkeypatch.setattr(checks, "_gain", lambda divided: Effect(low + 0.5, low, low + 1, 10))
+    monkeypatch.setattr(checks, "gain_of", lambda divided: Effect(low + 0.5, low, low + 1, 10))
     feedback = check("04.4", number)
     assert feedback.state == state and why in feedback.message

@@ -201,10 +201,10 @@ def test_one_network_alone_is_no_ensemble_and_the_first_independent_one_is_the_s
 
 
 def test_wrong_labels_are_trained_on_and_never_tested_with(lab):
-    labels = tolerant_teachers._noisy(lab, 0.4)
+    labels = tolerant_teachers.noisy_labels(lab, 0.4)
     truth = torch.from_numpy(load_digits().target)
     assert [(row != truth).sum().item() for row in labels] == [round(0.4 * 1797)] * 2
-    assert not torch.equal(labels[0], labels[1]) and tolerant_teachers._noisy(lab, 0.0) is None
+    assert not torch.equal(labels[0], labels[1]) and tolerant_teachers.noisy_labels(lab, 0.0) is None
     learnt = TolerantTeachers(seeds=1, etas=(0.0,), transfer_sizes=(20,), temperatures=(1.0,), noise=1.0, lineages=(),
                               generations=1, teacher_steps=60, student_steps=60, lineage_steps=5)
     wrong = run(learnt).where(part="noise").set_index("method").accuracy
@@ -220,11 +220,11 @@ def test_the_probe_is_ridge_regression_on_digits_the_lineages_never_saw(lab, mon
         return real(lab, train, *rest)
 
     monkeypatch.setattr(tolerant_teachers, "lineages", watched)
-    tolerant_teachers._probe_rows(lab, SMALL)
+    tolerant_teachers.probe_rows(lab, SMALL)
     assert shown == [set(range(6))]
     features = torch.randn(4, 1797, 12, generator=torch.Generator().manual_seed(0)) * torch.arange(12) + 3
     features += torch.nn.functional.one_hot(lab.data.labels, 12) * torch.tensor([1.0, 2, 3, 4])[:, None, None] * 2
-    accuracies = tolerant_teachers._probe(lab, features, 6, 50)
+    accuracies = tolerant_teachers.probe_accuracy(lab, features, 6, 50)
     target = load_digits().target
     for member in range(4):
         pool, test = (index[lab.data.labels[index] >= 6] for index in (lab.pool[member % 2], lab.test[member % 2]))
