@@ -227,7 +227,7 @@ class AnsweringPanel(TrainingPanel):
     """
 
     def __init__(self, **values):
-        self._why = ""          # why the run starts anew, until it is said
+        self._anew_because = ""     # why the run starts anew, until it is said
         super().__init__(**values)
 
     def why_anew(self, changed: frozenset[str]) -> str:
@@ -242,16 +242,16 @@ class AnsweringPanel(TrainingPanel):
         if self.state == "training":
             answering, why = self.answering, self.why_anew(changed)
             if answering or why:
-                self._why = "" if answering else why
+                self._anew_because = "" if answering else why
                 self.stop()
                 self.train(fast=answering)
         elif self.state != "paused":
             self.answer()
 
     def run_changed(self) -> None:
-        if self._why and self.runner.under_way and self.runner.at is None:
-            self.say(f"{self._why} The run starts anew.", busy=True, hold=2)
-            self._why = ""
+        if self._anew_because and self.runner.under_way and self.runner.at is None:
+            self.say(f"{self._anew_because} The run starts anew.", busy=True, hold=2)
+            self._anew_because = ""
         else:
             super().run_changed()
 

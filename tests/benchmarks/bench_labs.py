@@ -30,7 +30,7 @@ harness = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(harness)
 lab, browser, notebook = harness.lab, harness.browser, harness.notebook  # pytest fixtures
 
-PRESSES, PAUSES, RELEASES = 40, 10, 10
+PRESSES, PAUSES, RELEASES, DRAGS = 40, 10, 10, 60
 PROMISED_MS = {"slider to kernel, median": 30, "slider to kernel, p95": 100, "Pause, worst": 200,
                "first frame after Train, median": 300, "T released to the answer, median": 1500,
                "eta released to the answer, median": 1500, "beta released to the answer, median": 1500}
@@ -61,21 +61,28 @@ from kdutils.lessons.LESSON.panels.FILE import PANEL
 
 class Timed(PANEL):
     times = []
-    def _moved(self, control, change):
+    def change(self, values):
         self.times.append(("moved", 1000 * time.time()))
-        super()._moved(control, change)
-    def _park(self):
-        super()._park()
-        if self._parked:
+        return super().change(values)
+    def run_changed(self):
+        super().run_changed()
+        if self.runner.parked:
             self.times.append(("parked", 1000 * time.time()))
+        if self.state == "done":
+            self.times.append(("done", 1000 * time.time()))
 """
 LISTEN = """() => {
-  window.kd = {keys: [], clicks: [], drawn: [], done: []};
+  window.kd = {keys: [], clicks: [], drawn: [], done: [], read: []};
   document.addEventListener('keydown', () => window.kd.keys.push(Date.now()), true);
   document.addEventListener('click', () => window.kd.clicks.push(Date.now()), true);
   const look = (of, note) => new MutationObserver(note).observe(document.querySelector(of),
     {attributes: true, childList: true, characterData: true, subtree: true});
-  look('.kd-plot', () => window.kd.drawn.push([Date.now(), document.querySelector('.kd-plot').dataset.points]));
+  // A frame's words are there when it arrives, its number when it is on the screen.
+  look('.kd-plot', (changes) => {
+    const plot = document.querySelector('.kd-plot'), now = Date.now();
+    if (changes.some((change) => change.attributeName === 'aria-label')) window.kd.read.push(now);
+    if (changes.some((change) => change.attributeName === 'data-seq')) window.kd.drawn.push([now, plot.dataset.seq]);
+  });
   look('.kd-status', () => window.kd.done.push([Date.now(), document.querySelector('.kd-status').textContent]));
 }"""
 
@@ -158,7 +165,7 @@ def test_the_answer_comes_at_once(lab, notebook, kind, found):
             slider.focus()
             page.keyboard.press("ArrowRight" if number % 2 else "ArrowLeft")
             released = page.evaluate("() => window.kd.keys.at(-1)")
-            answers.append(done_after(page, released) - released)
+            answers.append(drawn_after(page, released) - released)
             press(page, "Train")
             clicked = page.evaluate("() => window.kd.clicks.at(-1)")
             done_after(page, clicked)
@@ -167,6 +174,32 @@ def test_the_answer_comes_at_once(lab, notebook, kind, found):
         found[f"{short} released to the answer, worst"] = max(answers)
     assert status.text_content().startswith("Done")
     found["first frame after Train, median"], found["first frame after Train, worst"] = np.median(first), max(first)
+
+
+def test_answers_follow_a_control_that_moves(lab, notebook, kind, found):
+    page = opened(lab, notebook, kind, "full_speed=True")
+    (short, label), *_ = kind.released.items()
+    page.get_by_role("slider", name=label).focus()
+    page.keyboard.press("ArrowRight")       # the first one measures how long an answer takes
+    drawn_after(page, page.evaluate("() => window.kd.keys.at(-1)"))
+    for number in range(DRAGS):
+        page.keyboard.press("ArrowLeft" if number // 10 % 2 else "ArrowRight")
+        page.wait_for_timeout(55)
+    first, last = page.evaluate("n => [window.kd.keys.at(-n), window.kd.keys.at(-1)]", DRAGS)
+    drawn = drawn_after(page, last)
+    page.wait_for_timeout(1500)
+    done = [at for at in heard(notebook, lab, "done") if at > first]
+    found[f"answers a second while {short} moves"] = 1000 * sum(at < last for at in done) / (last - first)
+    found["last key to the last answer"] = max(done) - last
+    found["last key to the next answer drawn"] = drawn - last
+
+
+def drawn_after(page, moment: float) -> float:
+    """When the first figure with other words was on the screen that came after `moment`; both in ms."""
+    page.wait_for_function("t => window.kd.read.some(at => at > t)", arg=moment)
+    arrived = min(at for at in page.evaluate("() => window.kd.read") if at > moment)
+    page.wait_for_function("t => window.kd.drawn.some(([at]) => at >= t)", arg=arrived)
+    return min(at for at, _ in page.evaluate("() => window.kd.drawn") if at >= arrived)
 
 
 def done_after(page, moment: float) -> float:

@@ -7,7 +7,8 @@ from plotly.subplots import make_subplots
 
 from kdutils.datasets.samplers import keep
 from kdutils.lessons.extracurricular_learning.toy import EDGE, REGIONS, asked, curve, dots, regions
-from kdutils.live.panel import Control, Panel
+from kdutils.live.control import Choice, Slider
+from kdutils.live.panel import Panel
 from kdutils.plots.style import COLOURS, base_layout, title_fonts, translucent
 
 GRID = torch.linspace(-EDGE, EDGE, 241)
@@ -24,11 +25,11 @@ class BetweenTheDots(Panel):
 
     title = "Ask the teacher between the dots"
     controls = (
-        Control("way", "Where to ask", "choice", options=tuple(WAYS),
-                help="Every way makes places; the teacher alone says what is there."),
-        Control("queries", "Queries beside the 12 dots", low=0, high=60, default=0,
-                help="How many more answers the student may ask for."),
-        Control("curve", "Curve", low=0, high=9, default=0, help="Another teacher with other dots."),
+        Choice("way", "Where to ask", options=tuple(WAYS),
+               help="Every way makes places; the teacher alone says what is there."),
+        Slider("queries", "Queries beside the 12 dots", low=0, high=60, default=0,
+               help="How many more answers the student may ask for."),
+        Slider("curve", "Curve", low=0, high=9, default=0, help="Another teacher with other dots."),
     )
     presets = {"The dots alone": {"way": "at the dots", "queries": 0},
                "Near them": {"way": "near the dots", "queries": 40},

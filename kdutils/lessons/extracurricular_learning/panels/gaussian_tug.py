@@ -7,7 +7,8 @@ import plotly.graph_objects as go
 import torch
 from plotly.subplots import make_subplots
 
-from kdutils.live.panel import Control, Panel
+from kdutils.live.control import LogSlider, Slider
+from kdutils.live.panel import Panel
 from kdutils.objectives import gaussian_kl, half_squared_error
 from kdutils.plots.style import COLOURS, base_layout, title_fonts, translucent
 
@@ -20,12 +21,12 @@ class GaussianTug(Panel):
 
     title = "Gaussian tug"
     controls = (
-        Control("mean", "Student's mean", low=-3.0, high=3.0, step=0.05, default=1.5,
-                help="The teacher's mean is 0."),
-        Control("student", "Student's width s_S", "log", low=0.1, high=3.0, default=0.5,
-                help="Standard deviation of the student's answer."),
-        Control("teacher", "Teacher's width s_T", "log", low=0.1, high=3.0, default=0.5,
-                help="Standard deviation of the teacher's answer."),
+        Slider("mean", "Student's mean", low=-3.0, high=3.0, step=0.05, default=1.5,
+               help="The teacher's mean is 0."),
+        LogSlider("student", "Student's width s_S", low=0.1, high=3.0, default=0.5,
+                  help="Standard deviation of the student's answer."),
+        LogSlider("teacher", "Teacher's width s_T", low=0.1, high=3.0, default=0.5,
+                  help="Standard deviation of the teacher's answer."),
     )
     presets = {"Both sure": {"mean": 1.5, "student": 0.5, "teacher": 0.5},
                "Teacher unsure": {"mean": 1.5, "student": 0.5, "teacher": 2.0},

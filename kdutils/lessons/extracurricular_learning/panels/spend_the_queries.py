@@ -8,7 +8,8 @@ from plotly.subplots import make_subplots
 from kdutils import rng
 from kdutils.datasets.samplers import keep
 from kdutils.errors import ParameterError, whole
-from kdutils.live.panel import Control, Panel
+from kdutils.live.control import Choice, Slider
+from kdutils.live.panel import Panel
 from kdutils.plots.style import COLOURS, HIDDEN_COLOURS, HIDDEN_MARKERS, base_layout, title_fonts, translucent
 
 BUDGET, OWN, SIDE = 60, 9, 41
@@ -28,11 +29,11 @@ class SpendTheQueries(Panel):
 
     title = "Spend the queries"
     controls = (
-        Control("rule", "Who chooses", "choice", options=RULES, default="like the data",
-                help="by hand: tokens go to the area that you aim at, one for each step of the slider."),
-        Control("tokens", "Tokens spent", low=0, high=BUDGET, default=0, help="Down again takes the last ones back."),
-        Control("aim", "Aim, by hand", "choice", options=tuple(AREAS), default="middle centre",
-                help="Only for tokens that are placed by hand; others have their rule."),
+        Choice("rule", "Who chooses", options=RULES, default="like the data",
+               help="by hand: tokens go to the area that you aim at, one for each step of the slider."),
+        Slider("tokens", "Tokens spent", low=0, high=BUDGET, default=0, help="Down again takes the last ones back."),
+        Choice("aim", "Aim, by hand", options=tuple(AREAS), default="middle centre",
+               help="Only for tokens that are placed by hand; others have their rule."),
     )
     presets = {"Like the data": {"rule": "like the data", "tokens": BUDGET},
                "Sure ones": {"rule": "where it is sure", "tokens": BUDGET},

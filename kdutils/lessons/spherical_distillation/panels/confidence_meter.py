@@ -13,8 +13,8 @@ from kdutils.cohorts import Cohort, Splits
 from kdutils.lessons.spherical_distillation.experiment import teachers_by_width
 from kdutils.lessons.spherical_distillation.parameters import FORMS, Arm
 from kdutils.lessons.spherical_distillation.students import distil, measures, students_of
+from kdutils.live.control import Choice, LogSlider
 from kdutils.live.curves import add_answers, show_answers
-from kdutils.live.panel import Control
 from kdutils.live.training_panel import AnsweringPanel
 from kdutils.objectives import spread
 from kdutils.plots.style import COLOURS, base_layout, title_fonts, translucent
@@ -50,12 +50,12 @@ class ConfidenceMeter(AnsweringPanel):
                "Large, on the sphere": {"width": 2048, "way": "SKD"},
                "Large, one scalar": {"width": 2048, "way": "one scalar"}}
     controls = (
-        Control("width", "Hidden units of the teacher", "choice", options=WIDTHS, default=512,
-                help="The student has 16."),
-        Control("way", "Way to distil", "choice", options=WAYS, default="KD",
-                help="KD; on the sphere with m = 2; KD with the teacher's logits divided by one number."),
-        Control("temperature", "Temperature T", "log", low=0.5, high=32.0, default=4.0,
-                help="Of teacher and student in the distillation term."),
+        Choice("width", "Hidden units of the teacher", options=WIDTHS, default=512,
+               help="The student has 16."),
+        Choice("way", "Way to distil", options=WAYS, default="KD",
+               help="KD; on the sphere with m = 2; KD with the teacher's logits divided by one number."),
+        LogSlider("temperature", "Temperature T", low=0.5, high=32.0, default=4.0,
+                  help="Of teacher and student in the distillation term."),
     )
 
     def __init__(self, seeds: int = 12, steps: int = 300, teacher_steps: int = 600, m: float = 2.0, **values):

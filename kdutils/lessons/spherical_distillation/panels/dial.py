@@ -7,7 +7,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from kdutils.lessons import catalog
-from kdutils.live.panel import Control, Panel
+from kdutils.live.control import Choice, LogSlider
+from kdutils.live.panel import Panel
 from kdutils.objectives import largest_probability
 from kdutils.plots.style import COLOURS, DASHES, base_layout, title_fonts, translucent
 from kdutils.results import Results
@@ -25,12 +26,12 @@ class TemperatureDial(Panel):
 
     title = "Temperature dial"
     controls = (
-        Control("temperature", "Temperature T", "log", low=0.5, high=64.0, default=4.0,
-                help="Of teacher and student in the distillation term."),
-        Control("m", "Scale m", "log", low=0.5, high=16.0, default=2.0,
-                help="The spread that spherical distillation gives every answer."),
-        Control("classes", "Classes C", "choice", options=(2, 10, 100, 1000), default=10,
-                help="Of the curve on the right only; the students have ten."),
+        LogSlider("temperature", "Temperature T", low=0.5, high=64.0, default=4.0,
+                  help="Of teacher and student in the distillation term."),
+        LogSlider("m", "Scale m", low=0.5, high=16.0, default=2.0,
+                  help="The spread that spherical distillation gives every answer."),
+        Choice("classes", "Classes C", options=(2, 10, 100, 1000), default=10,
+               help="Of the curve on the right only; the students have ten."),
     )
     presets = {"T = 0.5": {"temperature": 0.5, "m": 2.0}, "T = 64": {"temperature": 64.0, "m": 2.0},
                "m = 8": {"m": 8.0}, "ImageNet's m = 2, C = 1000": {"m": 2.0, "classes": 1000}}

@@ -8,7 +8,8 @@ import torch
 from plotly.subplots import make_subplots
 from torch import Tensor
 
-from kdutils.live.panel import Control, Panel
+from kdutils.live.control import Slider
+from kdutils.live.panel import Panel
 from kdutils.objectives import kd_loss, on_sphere, softmax, spherical_kd
 from kdutils.plots.style import COLOURS, base_layout, title_fonts
 
@@ -25,12 +26,12 @@ class DirectionPanel(Panel):
 
     title = "Direction and norm"
     controls = (
-        Control("angle", "Student's angle to the teacher", low=-180, high=180, step=5, default=40,
-                help="Degrees between the two arrows: what they say."),
-        Control("student", "Student's length", low=0.1, high=8.0, step=0.1, default=1.5,
-                help="The spread of its logits: how loudly it says it."),
-        Control("teacher", "Teacher's length", low=0.1, high=8.0, step=0.1, default=3.0,
-                help="The spread of the teacher's logits; it grows with the teacher's size."),
+        Slider("angle", "Student's angle to the teacher", low=-180, high=180, step=5, default=40,
+               help="Degrees between the two arrows: what they say."),
+        Slider("student", "Student's length", low=0.1, high=8.0, step=0.1, default=1.5,
+               help="The spread of its logits: how loudly it says it."),
+        Slider("teacher", "Teacher's length", low=0.1, high=8.0, step=0.1, default=3.0,
+               help="The spread of the teacher's logits; it grows with the teacher's size."),
     )
     presets = {"Right, but quiet": {"angle": 0, "student": 1.0, "teacher": 6.0},
                "Loud and wrong": {"angle": 60, "student": 6.0, "teacher": 3.0},
