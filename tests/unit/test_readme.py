@@ -31,7 +31,10 @@ def test_every_notebook_is_in_the_table_and_has_its_teaching_note():
         assert (ROOT / "notebooks" / "teaching" / f"{notebook.stem}.md").exists(), notebook.name
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"`?make (lab|test|fast|bench|pictures|clean)", README))))
+TARGETS = sorted(set(re.findall(r"`?make (lab|test|fast|faults|bench|pictures|clean)", README)))
+
+
+@pytest.mark.parametrize("target", TARGETS)
 def test_make_targets_exist(target):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), target
 
