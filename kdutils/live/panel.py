@@ -195,10 +195,6 @@ class Panel:
         """What hovering over the status line explains."""
         return ""
 
-    @property
-    def _inputs(self) -> dict:
-        return self.inputs      # its former name
-
     # ---- from Python ----------------------------------------------------------------------------------------------
 
     @property

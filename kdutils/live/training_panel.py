@@ -89,10 +89,6 @@ class TrainingPanel(Panel):
         return self.runner.answering
 
     @property
-    def _job(self) -> str:
-        return "fast" if self.answering else "train"    # its former name
-
-    @property
     def full_speed(self) -> bool:
         return self.runner.full_speed
 
