@@ -12,14 +12,15 @@ SETUP = '''
 import math, time
 from types import SimpleNamespace
 import plotly.graph_objects as go
-from kdutils.live.panel import Control, Panel
+from kdutils.live.control import LogSlider, Slider
+from kdutils.live.panel import Panel
 from kdutils.live.training_panel import TrainingPanel
 '''
 
 FORMULA = '''
 class Formula(Panel):
     title = "Formula"
-    controls = (Control("temperature", "Temperature", "log", low=0.5, high=50.0, default=4.0),)
+    controls = (LogSlider("temperature", "Temperature", low=0.5, high=50.0, default=4.0),)
     presets = {"Hot": {"temperature": 50.0}}
     def build_figure(self):
         figure = go.Figure(go.Bar(uid="p", x=list("abcde")))
@@ -38,7 +39,7 @@ formula
 TRAINING = '''
 class Fake(TrainingPanel):
     title = "Fake training"
-    controls = (Control("target", "Target", low=0, high=10, default=5),)
+    controls = (Slider("target", "Target", low=0, high=10, default=5),)
     steps, heard = 2000, []
     def build_figure(self):
         figure = go.Figure([go.Scatter(uid="loss", mode="lines"), go.Heatmap(uid="map", xaxis="x2", yaxis="y2"),

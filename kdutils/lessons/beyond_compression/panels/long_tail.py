@@ -11,7 +11,7 @@ from kdutils.cohorts import HARD, Cohort, Setting, cohort, teachers
 from kdutils.datasets import power_law_counts
 from kdutils.lessons.beyond_compression.experiment import STUDENT, TEACHER, log_prior, recalls, tails
 from kdutils.lessons.beyond_compression.panels.pair_lab import PairLab
-from kdutils.live.panel import Control
+from kdutils.live.control import Choice, LogSlider
 from kdutils.plots.style import COLOURS, base_layout, title_fonts
 from kdutils.training import Recipe
 
@@ -30,10 +30,10 @@ class LongTail(PairLab):
     axis = "gamma"
     gains_axis = 3
     controls = (
-        Control("gamma", "Gamma", "log", low=0.1, high=10.0, default=0.2,
-                help="Of the power law: the smaller, the more skewed. 100 and 5 images at the ends, always."),
-        Control("method", "Beside the labels", "choice", options=METHODS,
-                help="Soft targets at T = 4 alone, or the labels' own students with adjusted answers."),
+        LogSlider("gamma", "Gamma", low=0.1, high=10.0, default=0.2,
+                  help="Of the power law: the smaller, the more skewed. 100 and 5 images at the ends, always."),
+        Choice("method", "Beside the labels", options=METHODS,
+               help="Soft targets at T = 4 alone, or the labels' own students with adjusted answers."),
     )
     presets = {"Skewed, KD": {"gamma": 0.2, "method": "KD"},
                "Skewed, adjusted teacher": {"gamma": 0.2, "method": "KD, adjusted teacher"},

@@ -8,7 +8,7 @@ from kdutils.cohorts import Splits
 from kdutils.lessons.beyond_compression.experiment import noisy_labels
 from kdutils.lessons.beyond_compression.figures import LOOKS, order_of
 from kdutils.lessons.beyond_compression.race import HARD, race, teach
-from kdutils.live.panel import Control
+from kdutils.live.control import Choice, Slider
 from kdutils.live.training_panel import TrainingPanel
 from kdutils.objectives import METHODS
 from kdutils.plots.style import COLOURS, base_layout, title_fonts
@@ -28,10 +28,10 @@ class MethodRace(TrainingPanel):
     title = "Method race"
     pace = 30.0
     controls = (
-        Control("labels", "Labels", "choice", options=("clean", "40% drawn anew"), help="Of the next run."),
-        Control("images", "Images", low=50, high=400, step=50, default=100, help="That the students see."),
-        Control("weights", "Weights of the terms", "choice", options=WEIGHTS,
-                help="Each term as strong as the labels at the start, or the weights of public codes."),
+        Choice("labels", "Labels", options=("clean", "40% drawn anew"), help="Of the next run."),
+        Slider("images", "Images", low=50, high=400, step=50, default=100, help="That the students see."),
+        Choice("weights", "Weights of the terms", options=WEIGHTS,
+               help="Each term as strong as the labels at the start, or the weights of public codes."),
     )
     presets = {"Few clean images": {"labels": "clean", "images": 100, "weights": "equal gradients"},
                "Weights as published": {"labels": "clean", "images": 100, "weights": "public codes"},

@@ -10,7 +10,8 @@ from kdutils.cohorts import Splits
 from kdutils.datasets import transfer_set
 from kdutils.lessons.beyond_compression.figures import LOOKS
 from kdutils.lessons.beyond_compression.race import teach
-from kdutils.live.panel import Control, Panel
+from kdutils.live.control import Choice, Slider
+from kdutils.live.panel import Panel
 from kdutils.objectives import (
     METHODS,
     attack,
@@ -43,11 +44,11 @@ class NineLenses(Panel):
 
     title = "Nine lenses"
     controls = (
-        Control("method", "Look through", "choice", options=tuple(METHODS), default="KD",
-                help="Which of the nine compares student and teacher; the two pictures show what it sees."),
-        Control("change", "What happens to the student", "choice", options=CHANGES,
-                help="What is done to the features of its last hidden layer."),
-        Control("amount", "How much", low=0.0, high=1.0, step=0.02, default=0.0, help="0 is a perfect copy."),
+        Choice("method", "Look through", options=tuple(METHODS), default="KD",
+               help="Which of the nine compares student and teacher; the two pictures show what it sees."),
+        Choice("change", "What happens to the student", options=CHANGES,
+               help="What is done to the features of its last hidden layer."),
+        Slider("amount", "How much", low=0.0, high=1.0, step=0.02, default=0.0, help="0 is a perfect copy."),
     )
     presets = {"A perfect copy": {"amount": 0.0},
                "One image moves": {"change": "one image moves", "amount": 0.6},

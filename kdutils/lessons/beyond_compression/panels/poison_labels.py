@@ -8,8 +8,8 @@ from kdutils.cohorts import HARD, Cohort, Setting, cohort
 from kdutils.datasets import wrong_share
 from kdutils.lessons.beyond_compression.experiment import NOISY, by_heart, noisy_labels, twins
 from kdutils.lessons.beyond_compression.panels.pair_lab import KINDS, PairLab
+from kdutils.live.control import Choice, Slider
 from kdutils.live.curves import add_band, grow_band
-from kdutils.live.panel import Control
 from kdutils.plots.style import base_layout, title_fonts
 from kdutils.training import Recipe, Snapshot
 
@@ -27,12 +27,12 @@ class PoisonLabels(PairLab):
     axis = "noise"
     gains_axis = 3
     controls = (
-        Control("noise", "Labels drawn anew", low=0.0, high=0.8, step=0.05, default=0.6,
-                help="Each is replaced by a class drawn from all ten, the true one among them. Drawn once."),
-        Control("teacher", "The teacher is", "choice", options=tuple(TEACHERS),
-                help="A network of the students' size on the same wrong labels: 60 steps, or 600."),
-        Control("alpha", "Weight of the teacher, alpha", low=0.0, high=1.0, step=0.05, default=1.0,
-                help="The labels have the weight 1 - alpha."),
+        Slider("noise", "Labels drawn anew", low=0.0, high=0.8, step=0.05, default=0.6,
+               help="Each is replaced by a class drawn from all ten, the true one among them. Drawn once."),
+        Choice("teacher", "The teacher is", options=tuple(TEACHERS),
+               help="A network of the students' size on the same wrong labels: 60 steps, or 600."),
+        Slider("alpha", "Weight of the teacher, alpha", low=0.0, high=1.0, step=0.05, default=1.0,
+               help="The labels have the weight 1 - alpha."),
     )
     presets = {"Clean": {"noise": 0.0},
                "Poisoned, early stop": {"noise": 0.6, "teacher": "stopped early", "alpha": 1.0},
