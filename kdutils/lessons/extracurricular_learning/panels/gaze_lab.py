@@ -8,16 +8,17 @@ import plotly.graph_objects as go
 import torch
 from plotly.subplots import make_subplots
 
+from kdutils.lessons import catalog
 from kdutils.lessons.extracurricular_learning.experiment import ExtracurricularLearning
 from kdutils.lessons.extracurricular_learning.figures import ellipse, point, reversed_greys
 from kdutils.lessons.extracurricular_learning.gaze import STUDENT, World, scores
 from kdutils.lessons.extracurricular_learning.transfer import Arm, Block, untrained
+from kdutils.live.control import Choice
 from kdutils.live.curves import add_band, clear_band, grow_band, show_answers
-from kdutils.live.panel import Control
 from kdutils.live.training_panel import AnsweringPanel
 from kdutils.networks import Population
 from kdutils.objectives import gaussian, gaussian_distillation, mean_distillation
-from kdutils.plots.style import COLOURS, DASHES, base_layout, title_fonts
+from kdutils.plots.style import COLOURS, DASHES, base_layout, title_fonts, translucent
 from kdutils.results import Effect, interval
 from kdutils.training import Recipe, Snapshot, train
 
@@ -45,12 +46,12 @@ class GazeLab(AnsweringPanel):
 
     title = "Gaze lab"
     controls = (
-        Control("pool", "Eyes to ask about", "choice", options=POOLS,
-                help="fresh: new renders, which nobody labelled. The others are made of the student's own eyes."),
-        Control("queries", "How many", "choice", options=(50, 200, 800, 2000), default=800,
-                help="Answers that the teacher is asked for, beside those about the student's own eyes."),
-        Control("match", "What is matched", "choice", options=tuple(MATCH),
-                help="distributions: mean and width, by the divergence. means: squared errors, widths untrained."),
+        Choice("pool", "Eyes to ask about", options=POOLS,
+               help="fresh: new renders, which nobody labelled. The others are made of the student's own eyes."),
+        Choice("queries", "How many", options=(50, 200, 800, 2000), default=800,
+               help="Answers that the teacher is asked for, beside those about the student's own eyes."),
+        Choice("match", "What is matched", options=tuple(MATCH),
+               help="distributions: mean and width, by the divergence. means: squared errors, widths untrained."),
     )
     presets = {"Fresh eyes": {"pool": "fresh", "queries": 800}, "Jitter": {"pool": "jitter", "queries": 800},
                "Two eyes in one": {"pool": "mixup", "queries": 800}, "Noise": {"pool": "noise", "queries": 800}}
@@ -102,6 +103,13 @@ class GazeLab(AnsweringPanel):
         teacher = scores(*self._teachers_answers(), self.test[1])["degrees"].mean().item()
         figure.add_scatter(uid="teacher", x=[0, self.recipe.steps], y=[teacher] * 2, mode="lines", name="teacher",
                            line={"color": COLOURS["teacher"], "dash": DASHES["teacher"]}, row=2, col=1)
+        recorded = _recorded()
+        figure.add_scatter(uid="recorded interval", x=np.repeat(list(recorded), 3), mode="lines", showlegend=False,
+                           y=np.ravel([[gain.low, gain.high, np.nan] for gain in recorded.values()]), row=2, col=3,
+                           line={"color": translucent(COLOURS["other"], 0.5), "width": 2}, hoverinfo="skip")
+        figure.add_scatter(uid="recorded", x=list(recorded), y=[gain.mean for gain in recorded.values()],
+                           mode="markers", name="recorded run, 2,000 answers", row=2, col=3,
+                           marker={"color": translucent(COLOURS["other"], 0.5), "symbol": "square", "size": 9})
         for uid, kind, symbol, size in (("others", "other", "circle-open", 8), ("answers", "distilled", "circle", 9),
                                         ("latest", "highlight", "circle-open", 16)):
             figure.add_scatter(uid=f"{uid} interval", mode="lines", line={"color": COLOURS[kind], "width": 2}, x=[],
@@ -143,7 +151,7 @@ class GazeLab(AnsweringPanel):
 
     def start(self) -> Iterator[Snapshot]:
         self.running = dict(self.values)
-        blocks = {"own": self.own, "pool": self._asked(self.running["pool"], self.running["queries"])}
+        blocks = {"own": self.own, "pool": self._block_of(self.running["pool"], self.running["queries"])}
         arms = [Arm("same"), Arm("pool", "pool")]
         population, work, knobs = untrained(blocks, arms, self.world.seeds, STUDENT, self.world.params.share)
         return train(population, work, MATCH[self.running["match"]], knobs, self.recipe, every=10)
@@ -169,7 +177,7 @@ class GazeLab(AnsweringPanel):
     def _gain(self) -> Effect:
         return interval(self.scores[0] - self.scores[1])
 
-    def _asked(self, pool: str, queries: int) -> Block:
+    def _block_of(self, pool: str, queries: int) -> Block:
         if (pool, queries) not in self.blocks:
             inputs = (self.world.eyes("fresh", queries).inputs if pool == "fresh"
                       else self.world.sampled(pool, self.own.inputs, queries))
@@ -190,7 +198,16 @@ class GazeLab(AnsweringPanel):
         now = self.values if self.scores is None else self.running
         setting = f"{now['queries']:,} answers about {now['pool']} eyes, {now['match']} matched"
         if self.scores is None:
-            return f"{setting}: press Train, or let go of a control, and {2 * len(self.world.seeds)} students learn."
+            return (f"{setting}: press Train, or let go of a control, and {2 * len(self.world.seeds)} students learn. "
+                    "Pale squares: the recorded run.")
         same, pool = self.scores.mean(1)
         return (f"{setting}: {pool:.1f} degrees, {same:.1f} with the same eyes alone; "
                 f"the pool takes {self._gain()} degrees off.")
+
+
+def _recorded() -> dict[float, Effect]:
+    """What the recorded run of the experiment says of each pool, a little to the right of its place on the axis."""
+    results = catalog.recorded("extracurricular_learning")
+    same = {"part": "gaze", "images": 100}
+    return {i + 0.2: results.paired("degrees", same | {"method": "same"}, same | {"method": pool})
+            for i, pool in enumerate(POOLS)}
