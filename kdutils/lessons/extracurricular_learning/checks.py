@@ -122,7 +122,7 @@ def worse_teacher(answer) -> str:
 
 def _large_less_small(name: str, seeds: int = 6) -> Effect:
     """Students that saw nothing but such inputs: accuracy with the large teacher less that with the small one."""
-    params = replace(DEFAULT, seeds=seeds, seed=2000)
+    params = replace(DEFAULT, seeds=seeds, seed=2000, teacher_steps=400)
     splits, rows = prepare(params), []
     for size in digits.TEACHERS:
         world = digits.World(splits, params, params.digit_sizes[0], splits.pool.shape[1], size)

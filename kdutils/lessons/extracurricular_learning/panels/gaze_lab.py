@@ -56,8 +56,10 @@ class GazeLab(AnsweringPanel):
     presets = {"Fresh eyes": {"pool": "fresh", "queries": 800}, "Jitter": {"pool": "jitter", "queries": 800},
                "Two eyes in one": {"pool": "mixup", "queries": 800}, "Noise": {"pool": "noise", "queries": 800}}
 
-    def __init__(self, seeds: int = 12, steps: int = 300, labels: int = 1000, own: int = 100, seed: int = 0, **values):
-        self.world = World(ExtracurricularLearning(seeds=seeds, gaze_labels=labels, gaze_sizes=(own,), seed=seed))
+    def __init__(self, seeds: int = 12, steps: int = 300, labels: int = 1000, own: int = 100,
+                 teacher_steps: int = 800, seed: int = 0, **values):
+        self.world = World(ExtracurricularLearning(seeds=seeds, gaze_labels=labels, gaze_sizes=(own,),
+                                                   teacher_steps=teacher_steps, seed=seed))
         self.recipe = Recipe(steps, 64, 5e-3)
         self.own = self.world.own(own)
         self.blocks: dict[tuple[str, int], Block] = {}      # what has been asked already
@@ -86,8 +88,8 @@ class GazeLab(AnsweringPanel):
         images, gaze = self.eyes
         height, width = images.shape[-2:]
         for col, (image, truth) in enumerate(zip(images.numpy(), gaze.numpy(), strict=True), 1):
-            figure.add_heatmap(uid=f"eye {col}", z=image.tolist(), zmin=0, zmax=1.1, colorscale=reversed_greys(),
-                               showscale=False, hoverinfo="skip", row=1, col=col)
+            figure.add_heatmap(uid=f"eye {col}", y=list(range(height)), z=image.tolist(), zmin=0, zmax=1.1, row=1,
+                               col=col, colorscale=reversed_greys(), showscale=False, hoverinfo="skip")
             for uid, name, colour, at in (("truth", "true gaze", "hard labels", truth),
                                           ("student", "student, two sigma", "distilled", truth * np.nan)):
                 x, y = point(at, height, width)

@@ -44,6 +44,9 @@ class SpendTheQueries(Panel):
         self.own, self.test = _data(seed, OWN, 0.25), _data(seed + 1, 600)
         self.placed: list[tuple[float, float]] = []     # by hand, in their order
         self._seed = seed
+        self.truth = self.teacher(self.test).argmax(1)
+        self.before = self.agreement(torch.zeros(0, 2))
+        self.now = self.before
         super().__init__(**values)
 
     # ---- the two maps ----------------------------------------------------------------------------------------------
@@ -60,7 +63,7 @@ class SpendTheQueries(Panel):
         if not n:
             return torch.zeros(0, 2)
         if rule == "by hand":
-            return torch.tensor(self.placed[:n])
+            return torch.tensor(self.placed[:n], dtype=torch.float32)
         if rule == "anywhere":
             return 4 * torch.rand(BUDGET, 2, generator=rng.generator(self._seed, "anywhere"))[:n] - 2
         data = _data(self._seed + 2, 4 * BUDGET)
@@ -82,13 +85,12 @@ class SpendTheQueries(Panel):
 
     def agreement(self, tokens: torch.Tensor) -> float:
         """On how many of the test inputs the student names the teacher's class, in percent."""
-        same = self.student(self.test, tokens).argmax(1) == self.teacher(self.test).argmax(1)
+        same = self.student(self.test, tokens).argmax(1) == self.truth
         return 100 * same.float().mean().item()
 
     def gap_closed(self) -> float:
         """The meter, in percent; below 0 where the tokens made it worse."""
-        before = self.agreement(torch.zeros(0, 2))
-        return 100 * (self.agreement(self.tokens()) - before) / (100 - before)
+        return 100 * (self.now - self.before) / (100 - self.before)
 
     # ---- by hand ---------------------------------------------------------------------------------------------------
 
@@ -142,6 +144,7 @@ class SpendTheQueries(Panel):
         if self.values["rule"] == "by hand":
             self._follow_the_hand()
         tokens = self.tokens()
+        self.now = self.agreement(tokens)
         grid = torch.cartesian_prod(torch.linspace(-2, 2, SIDE), torch.linspace(-2, 2, SIDE))
         for who, logits in (("teacher", self.teacher(grid)), ("student", self.student(grid, tokens))):
             label = logits.argmax(1)
@@ -151,8 +154,7 @@ class SpendTheQueries(Panel):
         self.chart.set("meter", y=[self.gap_closed()])
 
     def reading(self) -> str:
-        n = self.values["tokens"]
-        before, now = self.agreement(torch.zeros(0, 2)), self.agreement(self.tokens())
+        n, before, now = self.values["tokens"], self.before, self.now
         if not n:
             return (f"With its nine own inputs the student names the teacher's class on {before:.0f}% of the data. "
                     "Spend tokens and watch the meter.")
