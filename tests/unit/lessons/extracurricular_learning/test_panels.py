@@ -156,7 +156,8 @@ def test_tokens_can_be_placed_exactly_and_never_beyond_the_budget(refuses):
 # The gaze lab ------------------------------------------------------------------------------------------------------
 
 def lab(**values):
-    return GazeLab(seeds=2, steps=30, labels=80, own=30, teacher_steps=60, **{"queries": 50, "full_speed": True} | values)
+    asked = {"queries": 50, "full_speed": True} | values
+    return GazeLab(seeds=2, steps=30, labels=80, own=30, teacher_steps=60, **asked)
 
 
 def test_a_run_grows_two_bands_points_at_eyes_and_adds_an_answer():
