@@ -30,9 +30,9 @@ def test_solutions_are_right(name, solution):
     assert check(name, solution).state == "right", check(name, solution)
 
 
-@pytest.mark.parametrize("name", ["05.1", "05.2", "05.4"])
-def test_stubs_are_not_done_yet(name):
-    stub = None if name == "05.4" else (lambda *_: None)
+@pytest.mark.parametrize("name, stub", [("05.1", lambda *_: None), ("05.2", lambda *_: None), ("05.3", broken),
+                                        ("05.4", None)])
+def test_stubs_are_not_done_yet(name, stub):
     assert check(name, stub).state == "not done yet"
 
 
@@ -65,7 +65,6 @@ def test_slips_in_the_ensembles_variance_are_told_apart(answer, why):
 
 
 @pytest.mark.parametrize("answer, why", [
-    (broken, "Two mistakes"),
     (lambda m, v, tm, tv: 0.5 * (tv - v + (v.exp() + (tm - m) ** 2) / tv.exp() - 1).sum(-1).mean(), "KL(S || T)"),
     (lambda m, v, tm, tv: 0.5 * (v - tv + (tv.exp() + (tm - m) ** 2) / v.exp() - 1).mean(), "number of targets"),
     (lambda *a: repaired(*a).item(), "no gradient"),
