@@ -101,7 +101,7 @@ class TemperatureLab(Lab):
     def turned(self) -> list[tuple[Knobs, dict]]:
         if self.students is None:
             return []
-        s, hard = len(self.lab.seeds), len(self.students.settings) - 1      # hard: 1 if they train too, else 0
+        s, hard = len(self.lab.seeds), len(self.students.arms) - 1      # hard: 1 if they train too, else 0
         return [(self.students.knobs, {"temperature": (1.0,) * s * hard + (self.values["temperature"],) * s,
                                        "alpha": (0.0,) * s * hard + (self.values["alpha"],) * s})]
 
