@@ -148,8 +148,13 @@ def load(name: str = "digits", device: str | torch.device = "cpu") -> Dataset | 
         data = _load_from(name, root())
     except OSError as error:
         raise ParameterError(f"The data set {name} in {root()} cannot be read ({error.strerror}).") from error
+    return data.to(usable_device(device))
+
+
+def usable_device(device: str | torch.device) -> torch.device:
+    """The device, if torch can put a number there; else ParameterError."""
     try:
-        return data.to(torch.device(device))
+        return torch.empty(1, device=torch.device(device)).device
     except (RuntimeError, AssertionError, TypeError) as error:  # torch built without CUDA asserts
         raise ParameterError(f"device must be one that torch can use here, such as cpu, got {device!s}.") from error
 

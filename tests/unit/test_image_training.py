@@ -25,6 +25,7 @@ from kdutils.training import (
     Speedups,
     Teacher,
     image_logits,
+    image_step,
     image_steps,
     images,
 )
@@ -193,8 +194,8 @@ def test_what_is_recorded_sees_each_batch_each_rate_and_each_knob(monkeypatch):
         return work
 
     monkeypatch.setattr(torch.cuda, "Stream", object)
-    monkeypatch.setattr(images, "aside", lambda stream: nullcontext())
-    monkeypatch.setattr(images, "recorded", remember)
+    monkeypatch.setattr(image_step, "aside", lambda stream: nullcontext())
+    monkeypatch.setattr(image_step, "capture", remember)
     monkeypatch.setattr(Speedups, "check", lambda *_: None)
     found = {}
     for graphs in (False, True):
@@ -216,7 +217,7 @@ def test_what_is_recorded_sees_each_batch_each_rate_and_each_knob(monkeypatch):
 def test_a_recorded_rate_is_no_whole_number(monkeypatch):
     """lr=1, as a YAML file gives it, must not make 0 of every later rate of the schedule."""
     monkeypatch.setattr(torch.cuda, "Stream", object)
-    monkeypatch.setattr(images, "aside", lambda stream: nullcontext())
+    monkeypatch.setattr(image_step, "aside", lambda stream: nullcontext())
     task, recipe, student = ImageTask(made_pictures()), ImageRecipe(lr=1, batch=12), image_network("resnet8", CLASSES)
     step = images.GraphStep(student, task, hard_labels, recipe, Speedups(fused=True), ("logits",))
     step(next(prepared(task, recipe, 1)), 0.04, {})

@@ -110,7 +110,7 @@ def worse_teacher(answer) -> str:
         raise NotDone
     if answer not in CHOICES:
         raise Wrong(f"Give the name of a sampler in quotes, one of {', '.join(CHOICES)}.")
-    effect = _large_less_small(one_of("sampler", answer, CHOICES))
+    effect = large_less_small(one_of("sampler", answer, CHOICES))
     if effect.low > 0:
         raise Wrong(f"Asked about {answer}, students of the large teacher end {effect} points above those of the small "
                     "one: it is the better teacher there. Which inputs have nothing in common with digits?")
@@ -121,7 +121,7 @@ def worse_teacher(answer) -> str:
             "seeds that this page has not used. Far from the data a large teacher says more that is not about digits.")
 
 
-def _large_less_small(name: str, seeds: int = 6) -> Effect:
+def large_less_small(name: str, seeds: int = 6) -> Effect:
     """Students that saw nothing but such inputs: accuracy with the large teacher less that with the small one."""
     params = replace(DEFAULT, seeds=seeds, seed=2000, teacher_steps=400)
     splits, rows = prepare(params), []

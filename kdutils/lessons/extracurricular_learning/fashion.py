@@ -60,11 +60,15 @@ class Fashion:
 DEFAULT = Fashion()
 
 
+def prepare(params: Fashion) -> Splits:
+    """The data's splits; refuses absent data before anything is trained."""
+    return Splits.open(DATA, params.seeds, params.seed, params.device)
+
+
 def run(params: Fashion, report: Callable[[str], None] = lambda line: None) -> Results:
     """A row per run: method (points), labels ("labels" or "teacher"), temperature, seed, and accuracy in percent."""
     start = time.perf_counter()
-    return collect(_groups(Splits.open(DATA, params.seeds, params.seed, params.device), params, report), params, start,
-                   report)
+    return collect(_groups(prepare(params), params, report), params, start, report)
 
 
 def shrunk(images: Tensor) -> Tensor:

@@ -37,6 +37,11 @@ ABLATION = ("KD", "teacher per image", "one scalar", "student only", "SKD", "per
 TABLE = ("raw, spherical", "spherical, raw", "spherical, spherical")
 
 
+def prepare(params: SphericalDistillation) -> Splits:
+    """The digits' splits; refuses what cannot be run before anything is trained."""
+    return Splits.open("digits", params.seeds, params.seed, params.device)
+
+
 def run(params: SphericalDistillation, report: Callable[[str], None] = lambda line: None) -> Results:
     """A row per run. Columns that say which it was (those that do not apply are empty):
 
@@ -52,7 +57,7 @@ def run(params: SphericalDistillation, report: Callable[[str], None] = lambda li
     its raw logits.
     """
     start = time.perf_counter()
-    lab = Splits.open("digits", params.seeds, params.seed, params.device)
+    lab = prepare(params)
     return collect(_groups(lab, params, report), params, start, report)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from kdutils import metrics
 from kdutils.cohorts import Splits, collect, table_rows
-from kdutils.datasets import clicks
+from kdutils.datasets import clicks, usable_device
 from kdutils.errors import NotMeasuredError, at_least, between, different, positive, sound, whole
 from kdutils.lessons.subclass_distillation.parameters import ARMS, Arm
 from kdutils.lessons.subclass_distillation.students import Terms, train_arms
@@ -78,6 +78,7 @@ SMOKE = Clicks(seeds=2, teacher_steps=40, student_steps=40)
 
 def prepare(params: Clicks) -> Splits:
     """The logs; refuses what cannot be run before any training."""
+    usable_device(params.device)
     logs = click_lab(params.seeds, params.seed, max(params.rows), HELD_OUT, params.device)
     enough_of_each(logs.data.labels[logs.pool], logs.data.n_classes, max(params.subclasses))
     return logs

@@ -82,7 +82,7 @@ def test_slips_in_the_repair_are_told_apart(answer, why):
                                                 (Effect(-3, -4, -2, 6), "not right yet", "below -10")])
 def test_a_sampler_far_away_is_measured_on_other_seeds(effect, state, why, monkeypatch):
     asked = []
-    monkeypatch.setattr(checks, "_large_less_small", lambda name: (asked.append(name), effect)[1])
+    monkeypatch.setattr(checks, "large_less_small", lambda name: (asked.append(name), effect)[1])
     found = check("05.4", "noise")
     assert asked == ["noise"] and found.state == state and why in found.message
 
