@@ -440,14 +440,19 @@ def test_sgd_is_torchs_sgd(decay):
 
 
 def test_a_recipe_names_its_optimizer():
-    task = Task(torch.rand(20, 1, 8, 8), torch.arange(20) % 10, torch.arange(20)[None], (0,))
-    ends = {}
-    for name, recipe in {"adam": Recipe(steps=3), "sgd": Recipe(steps=3, optimizer="sgd"),
-                         "decayed": Recipe(steps=3, optimizer="sgd", weight_decay=0.5)}.items():
+    """The first step tells them apart: Adam's moves every weight that has a slope by its rate, SGD's by the slope."""
+    inputs = torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    task = Task(inputs, torch.arange(20) % 10, torch.arange(20)[None], (0,))
+    before, after = Population(MLP(64, (4,), 10), (0,)).parameters["logits.bias"], {}
+    for name, recipe in {"adam": Recipe(steps=1), "sgd": Recipe(steps=1, optimizer="sgd"),
+                         "decayed": Recipe(steps=1, optimizer="sgd", weight_decay=0.5)}.items():
         population = Population(MLP(64, (4,), 10), (0,))
         fit(population, task, hard_labels, recipe=recipe)
-        ends[name] = population.parameters["logits.weight"].norm().item()
-    assert ends["decayed"] < ends["sgd"] < ends["adam"]
+        after[name] = population.parameters["logits.bias"]
+    lr = Recipe().lr
+    torch.testing.assert_close((after["adam"] - before).abs(), torch.full((1, 10), lr), rtol=1e-3, atol=0)
+    assert ((after["sgd"] - before).abs() < lr / 2).all() and not torch.equal(after["sgd"], before)
+    torch.testing.assert_close(after["sgd"] - after["decayed"], lr * 0.5 * before, rtol=1e-3, atol=1e-6)
 
 
 def test_adam_leaves_the_given_tensors_alone():
