@@ -53,7 +53,7 @@ def sweep(experiment: str, grid: Mapping[str, Iterable], executor: Executor | No
         parameters, code and device. None keeps the points until the call ends.
     threads: CPU threads of torch in a worker.
     seeds_each: splits the seeds of every point into calls of at most so many, for more workers; the table is that of
-        one call. An experiment may not compare seeds inside a run for that (the omitted digit of dark_knowledge does).
+        one call. An experiment may not compare seeds inside a run for that.
     part: "i/n" measures share i of n of the points and returns their table, complete=False if that is not all of them.
         n tasks that share `folder` do the whole; the call without `part` finds every point there.
     report: is told, in a line each, how far it is and how long it will take, and what went wrong.

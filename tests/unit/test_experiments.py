@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -187,6 +188,13 @@ def test_the_omitted_digit_is_never_shown_and_its_recall_is_that_digits(monkeypa
     dark_knowledge.run(SMALL)
     everything = set(range(10))
     assert shown == [everything] * 3 + [everything - {5}] and asked == [5, 5]
+
+
+def test_a_seed_has_the_same_runs_whichever_seeds_run_beside_it(small):
+    """Catches a transfer set without the omitted digit that is as large as the smallest of the seeds that were run."""
+    alone = dark_knowledge.run(replace(SMALL, seeds=1, seed=1))
+    mine = small[0].table.query("seed == 1").reset_index(drop=True)
+    assert mine[["part", "transfer", "method"]].equals(alone.table[["part", "transfer", "method"]])
 
 
 def test_the_correction_is_measured_beside_the_plain_logits(small):

@@ -122,6 +122,7 @@ def _measured(students: Cohort, omitted: int | None = None, **same) -> list[dict
 
 
 def _all_but(lab: Splits, label: int) -> Tensor:
-    """(S, n) pool images of every other class; n is the smallest count over the seeds, so that sets are equal."""
-    kept = [without_class(lab.data, pool, label) for pool in lab.pool]
-    return torch.stack([indices[: min(map(len, kept))] for indices in kept])
+    """(S, n) pool images of every other class; n is what a pool has that got every image of the class, so that each
+    seed has as many, whichever seeds run beside it."""
+    n = lab.pool.shape[1] - int((lab.data.labels == label).sum())
+    return torch.stack([without_class(lab.data, pool, label)[:n] for pool in lab.pool])

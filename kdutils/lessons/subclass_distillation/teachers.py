@@ -53,11 +53,16 @@ def clusters(lab: Splits, train: Tensor, sizes: Sequence[int]) -> Tensor:
 
     Training examples take the nearest centre of their own class, which is known; all others the nearest of all
     centres, so that a test example's class is not given away.
+
+    Pictures of few grey values often lie equally far from two centres. A jitter of a millionth of the grey scale, the
+    seed's own, breaks such ties; otherwise the last digit of a sum would, and that is another on other machines.
     """
     from sklearn.cluster import KMeans  # slow to import, and only here
 
-    x, found = lab.data.inputs.flatten(1).cpu(), []
+    pictures, found = lab.data.inputs.flatten(1).cpu().double(), []
     for seed, row in zip(lab.seeds, train.cpu(), strict=True):
+        x = pictures + 1e-6 * torch.rand(pictures.shape, generator=rng.generator(seed, "k-means ties"),
+                                         dtype=torch.float64)
         centres, own = [], torch.empty(len(x), dtype=torch.int64)
         labels = lab.data.labels.cpu()[row]
         for label, size in enumerate(sizes):
@@ -65,7 +70,7 @@ def clusters(lab: Splits, train: Tensor, sizes: Sequence[int]) -> Tensor:
             kmeans = KMeans(size, n_init=4, random_state=rng.derive(seed, f"k-means {label}") % 2**32)
             own[mine] = torch.from_numpy(kmeans.fit_predict(x[mine].numpy())).long() + sum(sizes[:label])
             centres.append(torch.from_numpy(kmeans.cluster_centers_))
-        nearest = torch.cdist(x, torch.cat(centres).to(x)).argmin(-1)
+        nearest = torch.cdist(x, torch.cat(centres)).argmin(-1)
         nearest[row] = own[row]
         found.append(nearest)
     return torch.stack(found).to(train.device)
