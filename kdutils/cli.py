@@ -69,13 +69,30 @@ def start(folder: Path, lab_args: tuple[str, ...], copy_only: bool) -> None:
 
 @app.command()
 @click.argument("notebook", type=click.Path(path_type=Path))
-@click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter; may be repeated.")
+@click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE",
+              help="Set a parameter; may be repeated. A list is written as JSON: -p temperatures \"[1, 4, 16]\".")
 @click.option("--profile", metavar="PROFILE", help="smoke, lecture or full.")
 @click.option("--out", default="runs", type=click.Path(path_type=Path), show_default=True,
               help="Folder of the executed notebook and its HTML page.")
-def run(notebook: Path, given: tuple[tuple[str, str], ...], profile: str | None, out: Path) -> None:
-    """Run NOTEBOOK headless and scan it. Exit status 1 if any error came, seen or hidden."""
+@click.option("--parameters", "only_list", is_flag=True,
+              help="List the notebook's parameters, with their values, meanings and ranges; run nothing.")
+def run(notebook: Path, given: tuple[tuple[str, str], ...], profile: str | None, out: Path, only_list: bool) -> None:
+    """Run NOTEBOOK headless and scan it.
+
+    Exit status 1 if any error came, seen or hidden; 2, before anything runs, for a parameter that it cannot run with.
+
+    \b
+    kdutils run notebooks/01_dark_knowledge.ipynb --parameters
+    kdutils run notebooks/01_dark_knowledge.ipynb --profile smoke
+    kdutils run notebooks/01_dark_knowledge.ipynb -p omitted 7 -p temperatures "[1, 4, 16]"
+    """
     from kdutils.sweeps.words import value_of
+
+    if only_list:
+        from kdutils.course import knobs, runner
+
+        click.echo(knobs.table(runner.read(notebook)))
+        return
 
     parameters = {name: value_of(text) for name, text in given}
     if profile is not None:
@@ -85,11 +102,11 @@ def run(notebook: Path, given: tuple[tuple[str, str], ...], profile: str | None,
     from kdutils.course import runner
 
     report = runner.run(notebook, parameters, out)
-    for failure in report.failures:
-        click.echo(failure, err=True)
     click.echo(f"{notebook.name}: {'finished' if report.ok else 'FAILED'} after {report.seconds:.0f} s, "
                f"{report.bytes / 1e6:.2f} MB, {len(report.records)} records.")
     click.echo(f"{report.executed}\n{report.html}")
+    for failure in report.failures:
+        click.echo(failure, err=True)
     if not report.ok:
         raise SystemExit(1)
 

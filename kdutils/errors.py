@@ -68,6 +68,20 @@ def different(name: str, values: Sequence) -> Sequence:
     return values
 
 
+def filled(name: str, values: Sequence, least: int = 1) -> tuple:
+    """Return `values` as a tuple if they are a list of at least so many, else raise ParameterError."""
+    if not isinstance(values, (list, tuple)) or len(values) < least:
+        shown = _shown(list(values) if isinstance(values, tuple) else values)
+        raise ParameterError(f"{name} must be a list of at least {least} value{'s' * (least > 1)}, such as [1, 4], "
+                             f"got {shown}.")
+    return tuple(values)
+
+
+def each_between(name: str, values: Sequence[float], low: float, high: float, least: int = 1) -> tuple:
+    """Return `values` as a tuple if they are a list of at least so many numbers from low to high, else raise."""
+    return tuple(between(f"each of {name}", value, low, high) for value in filled(name, values, least))
+
+
 def sound(params) -> None:
     """What holds for the parameters of every experiment, or ParameterError: lists are lists, there is a seed and a
     device, and steps come to an end. `params`: a dataclass; its defaults tell what is a list.

@@ -8,7 +8,6 @@ and what is left is saved as an executed notebook with an HTML page beside it.
 import copy
 import logging
 import os
-import re
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -26,12 +25,15 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from kdutils.cache import write_whole
+from kdutils.course import knobs
 from kdutils.course.scan import records, scan, strip, too_large
 from kdutils.course.session import RECORD
 from kdutils.errors import ParameterError
 
 # What the kernel inherits: blocking cells, static figures, and no threads but those a notebook asks for.
 ENVIRONMENT = {"KDUTILS_HEADLESS": "1", "OMP_NUM_THREADS": "1"}
+# The kernel's own log is about its sockets and about the interrupt with which every run ends; errors come as outputs.
+QUIET_KERNEL = ("--IPKernelApp.log_level=50",)
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,13 @@ def run(notebook: str | Path, parameters: Mapping[str, Any] | None = None, out_d
     parameters: values for the cell tagged `parameters`, JSON-simple.
     progress: a bar on stderr, one tick per cell.
     cell_timeout: seconds that one cell may take; None is without limit.
-    Raises ParameterError if the notebook is missing or has no such parameter; what goes wrong while it runs is
-    in the report.
+    Raises ParameterError if the notebook is missing, has no such parameter, or cannot be run with such a value,
+    before a kernel is started; what goes wrong while it runs is in the report.
     """
     path, parameters = Path(notebook), dict(parameters or {})
     source = read(path)
-    _known_parameters(path, source, parameters)
+    with _environment(parameters):
+        knobs.refuse(path.name, source, parameters)
     out = _folder(Path(out_dir))
     started = time.perf_counter()
     executed, failures = _execute(path, source, parameters, progress, cell_timeout)
@@ -100,7 +103,8 @@ def _execute(path: Path, source: NotebookNode, parameters: dict[str, Any], progr
         bar = {"desc": path.stem, "leave": False} if progress else False
         try:
             papermill.execute_notebook(source, target, parameters, progress_bar=bar, cwd=path.resolve().parent,
-                                       execution_timeout=cell_timeout, store_widget_state=True)
+                                       execution_timeout=cell_timeout, store_widget_state=True,
+                                       extra_arguments=list(QUIET_KERNEL))
         except PapermillExecutionError:
             pass  # the scan finds the same error in its cell, and names it
         except CellTimeoutError:
@@ -122,15 +126,6 @@ def _environment(parameters: Mapping[str, Any]) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(former)
-
-
-def _known_parameters(path: Path, source: NotebookNode, parameters: Mapping[str, Any]) -> None:
-    """papermill would let a misspelt name pass; here it is refused."""
-    tagged = [cell.source for cell in source.cells if "parameters" in cell.metadata.get("tags", [])]
-    names = re.findall(r"^(\w+)\s*(?::[^=\n]+)?=", "\n".join(tagged), re.MULTILINE)
-    if unknown := [name for name in parameters if name not in names]:
-        has = f"it has {', '.join(names)}" if names else "it has none"
-        raise ParameterError(f"{path.name} has no parameter {unknown[0]}; {has}.")
 
 
 def _page(executed: NotebookNode, title: str) -> str:

@@ -1,11 +1,12 @@
 """How every notebook begins, keeps its numbers, and ends: `setup`, `record`, `finish`."""
 
+import inspect
 import math
 import numbers
 import os
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import torch
@@ -15,10 +16,12 @@ from kdutils.claims import Claim, findings, verdict
 from kdutils.course import guard
 from kdutils.errors import ParameterError, one_of, whole
 from kdutils.headless import headless
+from kdutils.lessons import catalog
 from kdutils.results import Results
 
 PROFILES = ("smoke", "lecture", "full")
 DEVICES = ("auto", "cpu", "cuda")
+MAX_SEED = 2**31 - 1
 RECORD = "application/vnd.kdutils.record+json"
 
 T = TypeVar("T")
@@ -26,12 +29,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Session:
-    """What `setup` settled: profile, seed, device ("cpu" or "cuda") and the number of torch's threads."""
+    """What `setup` settled: profile, seed, device ("cpu" or "cuda") and the number of torch's threads.
+
+    params: the parameters of the lesson's experiment, None on a page without one.
+    unlike: {name: (value, default)} of the page's parameters that differ from the run that its text describes.
+    """
 
     profile: str
     seed: int
     device: str
     threads: int
+    params: Any = None
+    unlike: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
 
     def pick(self, *, smoke: T, lecture: T, full: T) -> T:
         """The value for this session's profile."""
@@ -42,8 +51,30 @@ class UnfinishedError(RuntimeError):
     """A notebook reached its end with an error in a thread, or with a thread still running."""
 
 
-def setup(profile: str = "lecture", seed: int = 0, device: str = "auto", threads: int = 1) -> Session:
-    """Settle profile, seed, device and threads for this notebook, and print what was found.
+def settle(profile: str = "lecture", seed: int = 0, device: str = "auto", threads: int = 1, lesson: str = "",
+           **knobs: Any) -> Session:
+    """What `setup` gives, checked, with nothing set, printed or trained: in well under a second.
+
+    Parameters as for `setup`. Raises ParameterError, one sentence, for a value out of range.
+    """
+    profile = one_of("profile", os.environ.get("KDUTILS_PROFILE") or profile, PROFILES)
+    seed, threads = whole("seed", seed, 0, MAX_SEED), whole("threads", threads, 1, 256)
+    session = Session(profile, seed, _device(device, profile), threads)
+    if not lesson:
+        return session
+    page = catalog.page(lesson)
+    defaults = {name: one.default for name, one in list(inspect.signature(page).parameters.items())[1:]}
+    values = {one_of("parameter", name, defaults): tuple(value) if isinstance(value, list) else value
+              for name, value in knobs.items()}
+    usual = {"profile": "lecture", "seed": 0} | defaults
+    given = usual | {"profile": profile, "seed": seed} | values
+    unlike = {name: (given[name], default) for name, default in usual.items() if given[name] != default}
+    return replace(session, params=page(session, **values), unlike=unlike)
+
+
+def setup(profile: str = "lecture", seed: int = 0, device: str = "auto", threads: int = 1, lesson: str = "",
+          **knobs: Any) -> Session:
+    """Settle profile, seed, device, threads and the lesson's parameters for this notebook, and print what was found.
 
     profile: "smoke" (seconds, for tests), "lecture" (the default) or "full"; the environment variable
         KDUTILS_PROFILE, where set, has the last word: a test can run a stored notebook quickly.
@@ -51,11 +82,11 @@ def setup(profile: str = "lecture", seed: int = 0, device: str = "auto", threads
     device: "auto" takes a GPU for the profile "full" only, since the small networks of the other profiles are
         quick on a CPU and give the same numbers on every machine; "cuda" insists on a GPU.
     threads: CPU threads of torch; 1 leaves a core for the browser, and a population is quick on one.
-    Raises ParameterError, one sentence, for a value out of range.
+    lesson, knobs: a name of `catalog.LESSONS`, and the other parameters of its page; `session.params` is what its
+        experiment is run with.
+    Raises ParameterError, one sentence, for a value out of range, before anything is done.
     """
-    profile = one_of("profile", os.environ.get("KDUTILS_PROFILE") or profile, PROFILES)
-    seed, threads = whole("seed", seed, 0), whole("threads", threads, 1, 256)
-    session = Session(profile, seed, _device(device, profile), threads)
+    session = settle(profile, seed, device, threads, lesson, **knobs)
     torch.set_num_threads(session.threads)
     torch.manual_seed(session.seed)  # for the reader's own lines; kdutils never draws from this generator
     _figure_style()

@@ -20,7 +20,7 @@ LESSONS = ("start_here", "dark_knowledge", "tolerant_teachers", "subclass_distil
            "extracurricular_learning", "beyond_compression")
 
 _PACKAGE = "kdutils.lessons"
-_SHOWN = ("claims", "figures", "checks", "panels")  # what stands on top of a lesson's experiments
+_SHOWN = ("claims", "figures", "checks", "page", "panels")  # what stands on top of a lesson's experiments
 
 
 def is_experiment(module: ModuleType) -> bool:
@@ -62,6 +62,11 @@ def exercises() -> dict[str, Callable]:
     """The check of every exercise: "03.2" is the second of the fourth lesson."""
     return {function.exercise: function for lesson in LESSONS
             for function in getattr(_part(lesson, "checks"), "__dict__", {}).values() if hasattr(function, "exercise")}
+
+
+def page(lesson: str) -> Callable:
+    """The function that checks the parameters of a lesson's notebook and makes its experiment's of them."""
+    return import_module(f"{_PACKAGE}.{one_of('lesson', lesson, LESSONS)}.page").parameters
 
 
 def recorded_at(name: str) -> Path:

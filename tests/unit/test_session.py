@@ -61,8 +61,8 @@ def test_auto_takes_a_gpu_for_full_only(monkeypatch):
 
 @pytest.mark.parametrize(("given", "sentence"), [
     ({"profile": "quick"}, "profile must be one of smoke, lecture, full; got 'quick'."),
-    ({"seed": -1}, "seed must be a whole number at least 0, got -1."),
-    ({"seed": 1.5}, "seed must be a whole number at least 0, got 1.5."),
+    ({"seed": -1}, "seed must be a whole number between 0 and 2147483647, got -1."),
+    ({"seed": 1.5}, "seed must be a whole number between 0 and 2147483647, got 1.5."),
     ({"device": "tpu"}, "device must be one of auto, cpu, cuda; got 'tpu'."),
     ({"threads": 0}, "threads must be a whole number between 1 and 256, got 0."),
 ])

@@ -1,0 +1,32 @@
+"""What the parameters of notebook 05 may be."""
+
+from dataclasses import replace
+
+from kdutils.course.session import Session
+from kdutils.errors import between, each_between
+from kdutils.lessons.extracurricular_learning import experiment
+from kdutils.lessons.extracurricular_learning.experiment import DEFAULT, SMOKE, ExtracurricularLearning
+
+
+def parameters(
+    session: Session,
+    gaze_sizes: tuple[int, ...] = (100, 300),
+    digit_sizes: tuple[int, ...] = (20, 50),
+    views: tuple[int, ...] = (1, 2, 5, 10, 50),
+    share: float = 0.9,
+    temperature: float = 2.0,
+) -> ExtracurricularLearning:
+    """The experiment of the page at this session's scale; ParameterError for what a cell below could not run with."""
+    scale = session.pick(smoke=SMOKE, lecture=DEFAULT, full=replace(DEFAULT, seeds=24))
+    params = replace(
+        scale,
+        gaze_sizes=each_between("gaze_sizes", gaze_sizes, 10, 300),
+        digit_sizes=each_between("digit_sizes", digit_sizes, 10, 1200),
+        views=each_between("views", views, 1, 1000),
+        share=between("share", share, 0, 1),
+        temperature=between("temperature", temperature, 0.1, 100),
+        seed=session.seed,
+        device=session.device,
+    )
+    experiment.prepare(params)
+    return params
