@@ -45,10 +45,14 @@ class Prediction:
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         words = f"Predict: {self.question} " + " | ".join(self.options)
         if headless():
-            options = "".join(f"<li>{html.escape(option)}</li>" for option in self.options)
-            page = f"<p><b>Predict first.</b> {html.escape(self.question)}</p><ul>{options}</ul>"
-            return {"text/html": page, "text/plain": words}
+            page = f"<p><b>Predict first.</b> {html.escape(self.question)} Open the option that you choose.</p>"
+            return {"text/html": page + "".join(map(self._folded, self.options)), "text/plain": words}
         return {"text/plain": words, **_view(self._widget())}
+
+    def _folded(self, option: str) -> str:
+        """An option that tells, once it is opened, whether it is what happens: a static page can note no choice."""
+        found = "That is what happens." if option == self.answer else "That is not what happens. Try it, then read on."
+        return f"<details><summary>{html.escape(option)}</summary><p>{found}</p></details>"
 
     def _widget(self):
         import ipywidgets as widgets
@@ -71,10 +75,12 @@ class Reveal:
     def __init__(self, prediction: Prediction):
         self.prediction = prediction
 
-    def _html(self, hide: bool = False) -> str:
-        page = f"<p><b>{html.escape(self.prediction.verdict)}</b> {html.escape(self.prediction.because)}</p>"
-        # Run All reaches this line before the reader has seen the question.
-        return f"<details><summary>No prediction yet. Show what happens.</summary>{page}</details>" if hide else page
+    def _html(self) -> str:
+        """Folded where nothing was chosen: Run All, and a static page, come here before the reader saw the question."""
+        chosen = self.prediction.choice is not None
+        said = self.prediction.verdict if chosen else f"What happens: {self.prediction.answer}."
+        page = f"<p><b>{html.escape(said)}</b> {html.escape(self.prediction.because)}</p>"
+        return page if chosen else f"<details><summary>No prediction yet. Show what happens.</summary>{page}</details>"
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         words = f"{self.prediction.verdict} {self.prediction.because}"
@@ -82,7 +88,7 @@ class Reveal:
             return {"text/html": self._html(), "text/plain": words}
         import ipywidgets as widgets
 
-        shown = widgets.HTML(self._html(hide=self.prediction.choice is None))
+        shown = widgets.HTML(self._html())
         self.prediction._listeners.append(lambda: setattr(shown, "value", self._html()))
         return {"text/plain": "What happens: run the cell to see.", **_view(shown)}
 

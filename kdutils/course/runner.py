@@ -5,7 +5,6 @@ notebook is executed with its widget state kept in memory, everything is scanned
 and what is left is saved as an executed notebook with an HTML page beside it.
 """
 
-import copy
 import logging
 import os
 import tempfile
@@ -19,15 +18,13 @@ from typing import Any
 import nbformat
 import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
-from nbconvert import HTMLExporter
-from nbconvert.preprocessors import TagRemovePreprocessor
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from kdutils.cache import write_whole
 from kdutils.course import knobs
+from kdutils.course.page import page
 from kdutils.course.scan import records, scan, strip, too_large
-from kdutils.course.session import RECORD
 from kdutils.errors import ParameterError
 
 # What the kernel inherits: blocking cells, static figures, and no threads but those a notebook asks for.
@@ -78,7 +75,7 @@ def run(notebook: str | Path, parameters: Mapping[str, Any] | None = None, out_d
     failures += too_large(executed, size, source)
     report = Report(path, out / path.name, out / f"{path.stem}.html", seconds, size, records(executed), tuple(failures))
     write_whole(report.executed, lambda target: target.write_text(text, encoding="utf-8"))
-    write_whole(report.html, lambda target: target.write_text(_page(executed, path.stem), encoding="utf-8"))
+    write_whole(report.html, lambda target: target.write_text(page(executed, path.stem), encoding="utf-8"))
     return report
 
 
@@ -126,21 +123,6 @@ def _environment(parameters: Mapping[str, Any]) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(former)
-
-
-def _page(executed: NotebookNode, title: str) -> str:
-    """The static page. Code that JupyterLab folds, which holds the answer of a prediction, is left out of it: nbconvert
-    knows a tag for that, and not JupyterLab's mark."""
-    shown = copy.deepcopy(executed)
-    for cell in shown.cells:
-        if cell.metadata.get("jupyter", {}).get("source_hidden"):
-            cell.metadata["tags"] = [*cell.metadata.get("tags", []), "folded"]
-        if "outputs" in cell:  # a quiet record has nothing for the eye, of which nbconvert would warn
-            cell.outputs = [output for output in cell.outputs if set(output.get("data", {})) != {RECORD}]
-    exporter = HTMLExporter(require_js_url="", jquery_url="")  # nothing on a static page needs them
-    exporter.register_preprocessor(TagRemovePreprocessor(remove_input_tags={"folded"}), enabled=True)
-    html, _ = exporter.from_notebook_node(shown, {"metadata": {"name": title}})
-    return html
 
 
 def _folder(path: Path) -> Path:

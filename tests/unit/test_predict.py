@@ -99,7 +99,7 @@ def test_headless_it_is_text_and_no_widget(question, headless, monkeypatch):
     monkeypatch.setitem(sys.modules, "ipywidgets", None)       # importing it would fail
     bundle = question._repr_mimebundle_()
     assert set(bundle) == {"text/html", "text/plain"}
-    assert "<li>nothing &amp; all</li>" in bundle["text/html"] and "&lt;T&gt;" in bundle["text/html"]
+    assert "<summary>nothing &amp; all</summary>" in bundle["text/html"] and "&lt;T&gt;" in bundle["text/html"]
     assert bundle["text/plain"] == "Predict: What is <T> for? to cool | to soften | nothing & all"
     revealed = question.reveal()._repr_mimebundle_()
     assert "<details" not in revealed["text/html"] and "It divides the logits &lt;z&gt;." in revealed["text/html"]

@@ -1,0 +1,47 @@
+"""The HTML page of every notebook as a file, with the network off: on a phone and on a laptop."""
+
+import os
+
+import pytest
+
+from kdutils.course.doctor import find_browser
+
+sync_api = pytest.importorskip("playwright.sync_api",
+                               reason="Playwright is not installed: pip install 'kdutils[test]'.")
+
+# What stands out of the page to the right: not what scrolls inside itself.
+WIDER = """() => document.documentElement.scrollWidth - document.documentElement.clientWidth"""
+UNDRAWN = """() => [...document.querySelectorAll('math')].filter(one => {
+    for (let at = one; at; at = at.parentElement) if (at.tagName === 'DETAILS' && !at.open) return false;
+    const box = one.getBoundingClientRect(); return box.width < 3 || box.height < 3; }).length"""
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    path = find_browser()
+    if path is None:
+        (pytest.skip if os.environ.get("BROWSER") == "none" else pytest.fail)("No Chromium starts here.")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+def test_the_page_is_read_without_a_network(notebook, execute, chromium):
+    """Catches a formula left as TeX, a table that pushes a phone's page sideways, a script from another host."""
+    html = execute(notebook, profile="smoke").html
+    for width, height in ((360, 740), (1280, 800)):
+        context = chromium.new_context(viewport={"width": width, "height": height}, offline=True)
+        page, asked, said = context.new_page(), [], []
+        page.on("request", lambda request, asked=asked: asked.append(request.url))
+        page.on("console", lambda line, said=said: said.append(line.text))
+        page.on("pageerror", lambda error, said=said: said.append(str(error)))
+        page.goto(html.as_uri())
+        assert [url for url in asked if not url.startswith("data:")] == [html.as_uri()]
+        assert not said
+        assert page.evaluate(WIDER) <= 0, f"{width} px: the page is {page.evaluate(WIDER)} px wider"
+        assert page.evaluate(UNDRAWN) == 0
+        assert page.evaluate("document.querySelectorAll('details details[open]').length") == 0
+        for one in page.locator("img").all():
+            assert one.get_attribute("alt")
+        context.close()
