@@ -214,16 +214,18 @@ def table_rows(lab: Splits, runs: Sequence[Mapping], values: Mapping[str, Tensor
 
 
 def collect(groups: Iterator[list[dict]], params, start: float, report: Callable[[str], None],
-           keep: Callable[[Results], None] | None = None) -> Results:
+            keep: Callable[[Results], None] | None = None, more: Callable[[], dict] = dict) -> Results:
     """The rows of all groups as the results of an experiment with these parameters, which began at `start`.
 
     An interrupt keeps the groups that are finished. keep, if given, is called with what there is after every group, so
-    that hours of training survive whatever ends the program.
+    that hours of training survive whatever ends the program. more: what else the provenance says, asked at the end.
     """
     rows: list[dict] = []
+    spent = time.process_time()
 
     def results(complete: bool) -> Results:
         made = provenance(params.device, time.perf_counter() - start)
+        made |= {"cpu_seconds": round(time.process_time() - spent, 1)} | more()
         return Results(pd.DataFrame(rows), asdict(params), made, complete)
 
     try:

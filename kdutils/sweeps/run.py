@@ -174,11 +174,7 @@ class _Run:
 
     def results(self, experiment: str, grid: Mapping[str, Sequence], base: Any, complete: bool = True) -> Results:
         """The table of all finished points, in the order of the grid."""
-        made_with = [results.provenance for results in self.done.values()]
-        provenance = {name: ", ".join(dict.fromkeys(str(one[name]) for one in made_with if name in one))
-                      for name in dict.fromkeys(name for one in made_with for name in one) if name != "seconds"}
-        provenance["threads"] = int(provenance["threads"]) if provenance.get("threads", "").isdigit() else 1
-        provenance["seconds"] = round(sum(one.get("seconds", 0.0) for one in made_with), 1)
+        provenance = one_provenance([results.provenance for results in self.done.values()])
         fixed = {name: value for name, value in asdict(base).items() if name not in grid}
         params = fixed | {"experiment": experiment, "grid": {k: list(v) for k, v in grid.items()}}
         return Results(self._table(grid), params, provenance, complete)
@@ -202,6 +198,21 @@ class _Run:
     def _say(self, done: int, total: int) -> None:
         left = round((time.perf_counter() - self.start) / self.fresh * (total - done))
         self.report(f"{done} of {total} points" + (f", {left // 60}:{left % 60:02} left" if done < total else ""))
+
+
+def one_provenance(made_with: Sequence[Mapping]) -> dict:
+    """What the points say of themselves: seconds added up, rates per second averaged, of all else each value once."""
+    found: dict[str, Any] = {}
+    for name in dict.fromkeys(name for one in made_with for name in one):
+        values = [one[name] for one in made_with if name in one]
+        if name.endswith("seconds"):
+            found[name] = round(sum(values), 1)
+        elif name.endswith("per_second"):
+            found[name] = round(sum(values) / len(values))
+        else:
+            found[name] = ", ".join(dict.fromkeys(map(str, values)))
+    threads = found.get("threads", "")
+    return found | {"threads": int(threads) if threads.isdigit() else 1, "seconds": found.get("seconds", 0)}
 
 
 def one_table(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -10,8 +10,9 @@ from torch import Tensor
 from kdutils.cohorts import Cohort, Splits, side_by_side
 from kdutils.lessons.subclass_distillation.parameters import Arm, SubclassDistillation
 from kdutils.lessons.subclass_distillation.teachers import hidden_blocks
-from kdutils.networks import MLP
+from kdutils.networks import MLP, Specification
 from kdutils.objectives import class_logits, cross_entropy, kd_loss, subclass_distillation
+from kdutils.second_scale import Bench
 from kdutils.training import Knobs, Recipe
 
 Teachers = Mapping[str, Mapping[str, Tensor]]  # by name: {"logits": (S, N, K), "hidden": (S, N, H)}
@@ -27,16 +28,17 @@ class Terms:
     hint: float = 0.0  # weight of the penultimate layer, where that is the message
 
 
-def cohorts(lab: Splits, teachers: Teachers, arms: Sequence[Arm], train: Tensor, width: int,
+def cohorts(lab: Splits, teachers: Teachers, arms: Sequence[Arm], train: Tensor, width: int | Sequence[int],
             terms: Terms | SubclassDistillation) -> list[Cohort]:
     """Students of every arm and seed on `train` (S, n), those whose heads look alike side by side.
 
+    width: hidden units of an MLP, on the pictures of the second scale the channels of a small convolutional network.
     Two students of one seed and one shape start alike.
     """
     return [_cohort(lab, teachers, group, train, width, terms) for group in _alike(arms, lab, terms)]
 
 
-def train_arms(lab: Splits, teachers: Teachers, arms: Sequence[Arm], train: Tensor, width: int,
+def train_arms(lab: Splits, teachers: Teachers, arms: Sequence[Arm], train: Tensor, width: int | Sequence[int],
                terms: Terms | SubclassDistillation, recipe: Recipe, every: int | None = None
                ) -> Iterator[tuple[Arm, int, Tensor]]:
     """One cohort after the other: (arm, step, class logits (S, Q, C) on the test examples)."""
@@ -90,7 +92,8 @@ def _alike(arms: Sequence[Arm], lab: Splits, terms) -> list[list[Arm]]:
     return list(groups.values())
 
 
-def _cohort(lab: Splits, teachers: Teachers, arms: Sequence[Arm], train: Tensor, width: int, terms) -> Cohort:
+def _cohort(lab: Splits, teachers: Teachers, arms: Sequence[Arm], train: Tensor, width: int | Sequence[int], terms
+            ) -> Cohort:
     """Students of arms with the same head and the same kind of message."""
     sizes, kind = head_sizes(arms[0], lab, terms), arms[0].message
     if kind == "features":
@@ -98,7 +101,7 @@ def _cohort(lab: Splits, teachers: Teachers, arms: Sequence[Arm], train: Tensor,
     else:
         message = {"logits": _messages(lab, teachers, arms, sizes if kind == "outputs" else None)}
     mapped = sum(outputs.shape[-1] for name, outputs in message.items() if name == "hidden")
-    spec = MLP(lab.data.inputs[0].numel(), (width,), sum(sizes) + mapped)
+    spec = _network(lab, width, sum(sizes) + mapped)
     (messages,) = message.values()
     population, task = side_by_side(lab, len(arms), train, spec, outputs=message,
                                     teacher_of=_teacher_of(len(messages), len(arms), lab, train.device))
@@ -106,6 +109,11 @@ def _cohort(lab: Splits, teachers: Teachers, arms: Sequence[Arm], train: Tensor,
                   temperature=[1.0 if arm.pseudo else terms.temperature for arm in arms for _ in lab.seeds],
                   beta=terms.hint)
     return Cohort(lab, tuple(arms), population, task, knobs, _OBJECTIVES[kind](sizes), partial(_read, sizes=sizes))
+
+
+def _network(lab: Splits, width: int | Sequence[int], outputs: int) -> Specification:
+    return (lab.network(width, outputs) if isinstance(lab, Bench)
+            else MLP(lab.data.inputs[0].numel(), (width,), outputs))
 
 
 def _read(outputs: Tensor, sizes: Sequence[int]) -> Tensor:

@@ -3,7 +3,7 @@
 The hidden classes are used by the oracle and by measures of agreement, and by nothing else.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
 import torch
@@ -14,7 +14,7 @@ from kdutils.cohorts import Splits, digest, side_by_side
 from kdutils.datasets import Dataset, Table, take
 from kdutils.errors import ParameterError
 from kdutils.lessons.subclass_distillation.parameters import DEFAULT, SubclassDistillation
-from kdutils.networks import MLP
+from kdutils.networks import MLP, Specification
 from kdutils.objectives import class_logits, hard_labels, subclass_teacher
 from kdutils.training import Knobs, Recipe, fit
 
@@ -28,28 +28,32 @@ def teacher_recipe(steps: int = DEFAULT.teacher_steps) -> Recipe:
 
 
 def subclass_teachers(lab: Splits, train: Tensor, sizes: Sequence[int], values: Sequence[tuple[float, float]],
-                      form: str = "contrastive", recipe: Recipe | None = None) -> Tensor:
+                      form: str = "contrastive", recipe: Recipe | None = None,
+                      network: Callable[[int], Specification] | None = None) -> Tensor:
     """Logits (A, S, N, sum(sizes)) for every example of teachers with A pairs (beta, T_aux), one per seed each.
 
-    Trained on `train` (S, n) with class labels only. They come from the cache if they can.
+    Trained on `train` (S, n) with class labels only. They come from the cache if they can. network: what a teacher with
+    so many outputs is, by default one with a hidden layer of `TEACHER_WIDTHS`.
     """
     betas, t_auxs = ([float(value[i]) for value in values for _ in lab.seeds] for i in (0, 1))
     made = _taught(lab, train, sum(sizes), subclass_teacher(sizes, form), Knobs(beta=betas, t_aux=t_auxs),
-                   lab.data.labels, recipe, {"sizes": list(sizes), "form": form, "values": list(values)}, ("logits",))
+                   lab.data.labels, recipe, {"sizes": list(sizes), "form": form, "values": list(values)}, ("logits",),
+                   network)
     return made["logits"].unflatten(0, (len(values), -1))
 
 
 def label_teachers(lab: Splits, train: Tensor, labels: Tensor, classes: int,
-                   recipe: Recipe | None = None) -> tuple[Tensor, Tensor]:
+                   recipe: Recipe | None = None, network: Callable[[int], Specification] | None = None
+                   ) -> tuple[Tensor, Tensor]:
     """Logits (S, N, classes) and last hidden layer (S, N, H) of teachers told the labels (N,) or (S, N)."""
-    last = f"hidden{len(TEACHER_WIDTHS)}"
+    last = "embedding" if network else f"hidden{len(TEACHER_WIDTHS)}"
     made = _taught(lab, train, classes, hard_labels, Knobs(), labels, recipe, {"labels": digest(labels)},
-                   ("logits", last))
+                   ("logits", last), network)
     return made["logits"], made[last]
 
 
-def clusters(lab: Splits, train: Tensor, sizes: Sequence[int]) -> Tensor:
-    """k-means of the inputs inside each class, as subclasses: int64 (S, N).
+def clusters(lab: Splits, train: Tensor, sizes: Sequence[int], features: Tensor | None = None) -> Tensor:
+    """k-means of the inputs, or of features (S, N, F), inside each class, as subclasses: int64 (S, N).
 
     Training examples take the nearest centre of their own class, which is known; all others the nearest of all
     centres, so that a test example's class is not given away.
@@ -60,9 +64,9 @@ def clusters(lab: Splits, train: Tensor, sizes: Sequence[int]) -> Tensor:
     from sklearn.cluster import KMeans  # slow to import, and only here
 
     pictures, found = lab.data.inputs.flatten(1).cpu().double(), []
-    for seed, row in zip(lab.seeds, train.cpu(), strict=True):
-        x = pictures + 1e-6 * torch.rand(pictures.shape, generator=rng.generator(seed, "k-means ties"),
-                                         dtype=torch.float64)
+    for i, (seed, row) in enumerate(zip(lab.seeds, train.cpu(), strict=True)):
+        x = features[i].cpu() if features is not None else pictures + 1e-6 * torch.rand(
+            pictures.shape, generator=rng.generator(seed, "k-means ties"), dtype=torch.float64)
         centres, own = [], torch.empty(len(x), dtype=torch.int64)
         labels = lab.data.labels.cpu()[row]
         for label, size in enumerate(sizes):
@@ -134,13 +138,14 @@ def discovered(lab: Splits, logits: Tensor, sizes: Sequence[int], part: str = "d
 
 
 def _taught(lab: Splits, train: Tensor, outputs: int, objective, knobs: Knobs, labels: Tensor, recipe: Recipe | None,
-            made_with: Mapping, wanted: Sequence[str]) -> dict[str, Tensor]:
+            made_with: Mapping, wanted: Sequence[str], network: Callable[[int], Specification] | None
+            ) -> dict[str, Tensor]:
     """Wanted features {name: (M, N, .)} of M = A * S teachers trained with this objective.
 
     Where each seed has data of its own, (A, N, .): those of its own teacher for each row.
     """
     recipe = recipe or teacher_recipe()
-    spec = MLP(lab.data.inputs[0].numel(), TEACHER_WIDTHS, outputs)
+    spec = network(outputs) if network else MLP(lab.data.inputs[0].numel(), TEACHER_WIDTHS, outputs)
     made_of = {"data": lab.data.fingerprint, "network": asdict(spec), "recipe": asdict(recipe), "seeds": lab.seeds,
                "train": digest(train), "device": train.device.type, **made_with}
 

@@ -42,7 +42,8 @@ from kdutils.objectives import distillation, hard_labels, softmax, tolerant_teac
 from kdutils.results import Results
 from kdutils.training import Knobs, Recipe, fit
 
-__all__ = ["DEFAULT", "FRESH", "SMOKE", "TolerantTeachers", "ancestors", "lineages", "prepare", "run"]
+__all__ = ["DEFAULT", "FRESH", "SMOKE", "TolerantTeachers", "ancestors", "answers", "lineages", "prepare", "run",
+           "trained"]
 
 TEACHER = MLP(64, (128,), 10)
 LINEAGE = MLP(64, (32,), 10)
@@ -112,7 +113,7 @@ def lineages(lab: Splits, train: Tensor, chosen: Sequence[Ancestor], generations
     knobs = Knobs(temperature=1.0, alpha=1 - label_weight)
     for generation in range(1, generations + 1):
         teacher = {"logits": population.predict(lab.data.inputs)}
-        yield (population := _trained(lab, train, len(chosen), spec, recipe, distillation, knobs, labels, teacher,
+        yield (population := trained(lab, train, len(chosen), spec, recipe, distillation, knobs, labels, teacher,
                                       f"generation {generation}"))
 
 
@@ -145,7 +146,7 @@ def _groups(lab: Splits, params: TolerantTeachers, report) -> Iterator[list[dict
 
 def _teacher_rows(lab: Splits, logits: Tensor, params: TolerantTeachers, **same) -> list[dict]:
     same |= {"transfer": lab.pool.shape[1], "method": "teacher"}
-    values = _answers(lab, logits.flatten(0, 1), params.ranks)
+    values = answers(lab, logits.flatten(0, 1), params.ranks)
     return table_rows(lab, [{"eta": eta} for eta in params.etas], values, **same)
 
 
@@ -189,19 +190,19 @@ def _lineage_rows(lab: Splits, n: int, noise: float, params: TolerantTeachers) -
     for generation, population in enumerate(lineages(lab, train, chosen, params.generations, params.label_weight,
                                                      LINEAGE, recipe, labels)):
         logits = population.predict(lab.data.inputs)
-        rows += table_rows(lab, named, _answers(lab, logits, params.ranks), part="generations", generation=generation,
+        rows += table_rows(lab, named, answers(lab, logits, params.ranks), part="generations", generation=generation,
                       **same)
         united = united + softmax(logits)
         if generation:
-            logits = _trained(lab, train, 1, LINEAGE, recipe, hard_labels, Knobs(), labels, None,
+            logits = trained(lab, train, 1, LINEAGE, recipe, hard_labels, Knobs(), labels, None,
                               f"independent {generation}").predict(lab.data.inputs)
         independent = independent + softmax(logits[:params.seeds])  # the first one is the strict ancestor itself
         for runs, p in ((named, united), ([{"method": "independent"}], independent)):
             rows += table_rows(lab, runs, {"accuracy": lab.accuracy(p)}, part="ensemble", members=generation + 1,
                                **same)
     longer = Recipe(steps=params.lineage_steps * (params.generations + 1))
-    logits = _trained(lab, train, 1, LINEAGE, longer, hard_labels, Knobs(), labels, None, None).predict(lab.data.inputs)
-    return rows + table_rows(lab, [{"method": "longer"}], _answers(lab, logits, params.ranks), part="generations",
+    logits = trained(lab, train, 1, LINEAGE, longer, hard_labels, Knobs(), labels, None, None).predict(lab.data.inputs)
+    return rows + table_rows(lab, [{"method": "longer"}], answers(lab, logits, params.ranks), part="generations",
                         generation=params.generations, **same)
 
 
@@ -254,10 +255,10 @@ def probe_accuracy(lab: Splits, features: Tensor, seen: int, n: int) -> Tensor:
 def _first(lab: Splits, train: Tensor, chosen: Sequence[Ancestor], spec, recipe, labels) -> Population:
     values = {field.name: [getattr(one, field.name) for one in chosen for _ in lab.seeds]
               for field in fields(Ancestor) if field.name != "name"}
-    return _trained(lab, train, len(chosen), spec, recipe, tolerant_teacher, Knobs(**values), labels, None, None)
+    return trained(lab, train, len(chosen), spec, recipe, tolerant_teacher, Knobs(**values), labels, None, None)
 
 
-def _trained(lab: Splits, train: Tensor, arms: int, spec, recipe, objective, knobs, labels, teacher,
+def trained(lab: Splits, train: Tensor, arms: int, spec, recipe, objective, knobs, labels, teacher,
              purpose: str | None) -> Population:
     """arms * S networks, trained; `purpose` names the random stream of start and order, None is the seed's own."""
     population, task = side_by_side(lab, arms, train, spec, labels, teacher, purpose=purpose)
@@ -271,7 +272,7 @@ def noisy_labels(lab: Splits, rate: float) -> Tensor | None:
     return torch.stack(labels) if rate else None
 
 
-def _answers(lab: Splits, logits: Tensor, ranks: int) -> dict[str, Tensor]:
+def answers(lab: Splits, logits: Tensor, ranks: int) -> dict[str, Tensor]:
     """What is measured of logits (arms * S, N, C) on each seed's test images: {name: (arms, S)}."""
     found = lab.tested(logits.unflatten(0, (-1, len(lab.seeds))))
     return {"accuracy": lab.accuracy(logits)} | _masses(found, ranks)
