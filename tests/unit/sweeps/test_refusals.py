@@ -50,7 +50,8 @@ def test_what_the_data_forbid_is_refused_before_the_first_point_runs(grid, words
 EMBEDDED = {"dark_knowledge.image_pairs": "digits", "subclass_distillation.images": "digits-2x5",
             "subclass_distillation.mnist": "digits-2x5"}
 NOT_EMBEDDED = {"spherical_distillation.hundred": "cifar-100", "extracurricular_learning.fashion": "fashion-mnist",
-                "beyond_compression.fashion": "fashion-mnist"}
+                "beyond_compression.fashion": "fashion-mnist", "tolerant_teachers.twenty": "cifar-100",
+                "subclass_distillation.twenty": "cifar-100"}
 
 
 @pytest.mark.parametrize("name", names())

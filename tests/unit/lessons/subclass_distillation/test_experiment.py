@@ -10,7 +10,7 @@ from kdutils import claims
 from kdutils.claims import MISSING, NOISY, NOT_SEEN, OPPOSITE, SEEN
 from kdutils.lessons import catalog
 from kdutils.lessons.subclass_distillation import figures, teachers
-from kdutils.lessons.subclass_distillation.claims import CLAIMS
+from kdutils.lessons.subclass_distillation.claims import DIGITS
 from kdutils.lessons.subclass_distillation.experiment import DEFAULT, SubclassDistillation, run
 from kdutils.results import Results
 
@@ -34,7 +34,7 @@ def test_the_run_says_what_it_does_and_comes_back_whole_from_a_file(small, tmp_p
     results.save(tmp_path / "runs.json")
     again = Results.load(tmp_path / "runs.json")
     assert again.params == json.loads(json.dumps(results.params)) and again.complete
-    before, after = (claims.table(one, CLAIMS) for one in (results, again))
+    before, after = (claims.table(one, DIGITS) for one in (results, again))
     assert before["part verdict"].tolist() == after["part verdict"].tolist()
 
 
@@ -53,7 +53,7 @@ def test_parameters_unlike_the_defaults_run_and_are_drawn(params):
                    figures.learning_speed):
         assert "nan" not in figure(results).reading
     assert "not been trained" in figures.click_curves(results).reading
-    assert len(claims.table(results, CLAIMS))
+    assert len(claims.table(results, DIGITS))
 
 
 def test_narrow_students_as_wide_as_the_others_are_measured_once(params):
@@ -136,7 +136,7 @@ def made_results(**moved):
 
 
 def verdicts(results):
-    table = claims.table(results, CLAIMS)
+    table = claims.table(results, DIGITS)
     return dict(zip(table.claim, table.verdict, strict=True))
 
 
@@ -183,5 +183,5 @@ def test_one_seed_is_never_a_verdict_and_missing_parts_are_not_measured():
 def test_the_recorded_results_measure_every_claim_with_the_default_settings():
     recorded = catalog.recorded("subclass_distillation")
     assert recorded.complete and dict(recorded.params) == json.loads(json.dumps(asdict(DEFAULT)))
-    for claim in CLAIMS:
+    for claim in DIGITS:
         assert claims.verdict(claim, catalog.recorded(claim.experiment)) != MISSING

@@ -18,7 +18,7 @@ from kdutils.datasets import Dataset
 from kdutils.lessons import catalog
 from kdutils.lessons.tolerant_teachers import experiment as tolerant_teachers
 from kdutils.lessons.tolerant_teachers import figures
-from kdutils.lessons.tolerant_teachers.claims import CLAIMS
+from kdutils.lessons.tolerant_teachers.claims import DIGITS
 from kdutils.lessons.tolerant_teachers.experiment import ancestors, lineages, run
 from kdutils.lessons.tolerant_teachers.parameters import (
     GROUPS,
@@ -281,7 +281,7 @@ def test_the_run_says_what_it_does_and_comes_back_whole_from_a_file(small, tmp_p
     results.save(tmp_path / "runs.json")
     again = Results.load(tmp_path / "runs.json")
     assert again.params == json.loads(json.dumps(results.params)) and again.complete
-    before, after = (claims.table(one, CLAIMS) for one in (results, again))
+    before, after = (claims.table(one, DIGITS) for one in (results, again))
     assert before["part verdict"].tolist() == after["part verdict"].tolist()
     assert again.per_seed("accuracy", part="generations", method="tolerant", noise=0.3, generation=2).size == 2
 
@@ -297,7 +297,7 @@ def test_an_interrupt_keeps_the_finished_groups():
 
     results = run(SMALL, stop_at_the_noise)
     assert not results.complete and set(results.table.part) == {"teacher", "student"}
-    verdicts = {claim.id: claims.verdict(claim, results) for claim in CLAIMS}
+    verdicts = {claim.id: claims.verdict(claim, results) for claim in DIGITS}
     assert verdicts["G5"] == verdicts["G6"] == verdicts["G7"] == verdicts["G8"] == claims.MISSING
 
 
@@ -309,7 +309,7 @@ def test_parameters_unlike_the_defaults_run_and_are_drawn(ranks):
                    figures.linear_probe):
         assert "nan" not in figure(results).reading
     assert ((results.where(part="teacher").rest == 0) == (ranks == 10)).all()
-    assert len(claims.table(results, CLAIMS))
+    assert len(claims.table(results, DIGITS))
 
 
 @pytest.mark.parametrize("wrong, words", [
@@ -354,7 +354,7 @@ def lecture():
 
 def parts(results):
     """Each part of each claim of notebook 02: {(claim, what is measured): row}."""
-    table = claims.table(results, CLAIMS)
+    table = claims.table(results, DIGITS)
     return {(row["claim"], row["says"]): row for row in table.to_dict("records")}
 
 
@@ -416,7 +416,7 @@ def test_means_lie_in_the_intervals_measured_when_the_course_was_made(lecture, m
 def test_the_record_is_of_the_default_experiment_and_says_what_the_page_teaches():
     record = catalog.recorded("tolerant_teachers")
     assert record.complete and record.params == json.loads(json.dumps(asdict(tolerant_teachers.DEFAULT)))
-    verdicts = {claim.id: claims.verdict(claim, record) for claim in CLAIMS}
+    verdicts = {claim.id: claims.verdict(claim, record) for claim in DIGITS}
     assert verdicts == {"G1": claims.SEEN, "G2": claims.NOTHING, "G3": claims.SEEN, "G4": claims.SEEN,
                         "G5": claims.NOTHING, "G6": claims.SEEN, "G7": claims.OPPOSITE, "G8": claims.NOTHING}
     assert all(row["part verdict"] == claims.SEEN for key, row in parts(record).items() if key in SURE)
