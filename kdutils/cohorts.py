@@ -74,8 +74,14 @@ class Splits:
         return cls(data, chosen, torch.stack([s.pool for s in splits]), torch.stack([s.test for s in splits]))
 
     def transfer(self, n: int) -> Tensor:
-        """(S, n) indices: each seed's transfer set of `n` images."""
-        return torch.stack([transfer_set(self.data, pool, n) for pool in self.pool])
+        """(S, n) indices: each seed's transfer set of `n` images. Kept, to be read and not written."""
+        if n not in self._transfers:
+            self._transfers[n] = torch.stack([transfer_set(self.data, pool, n) for pool in self.pool])
+        return self._transfers[n]
+
+    @cached_property
+    def _transfers(self) -> dict[int, Tensor]:
+        return {}
 
     @property
     def test_labels(self) -> Tensor:
@@ -169,7 +175,8 @@ class Cohort:
     @cached_property
     def test_inputs(self) -> Tensor:
         """Test examples (arms * S, Q, c, h, w), gathered once: students are tested again and again."""
-        return take(self.lab.data.inputs, self.lab.test).repeat(len(self.arms), 1, 1, 1, 1)
+        inputs = take(self.lab.data.inputs, self.lab.test)
+        return inputs if len(self.arms) == 1 else inputs.repeat(len(self.arms), 1, 1, 1, 1)
 
     def answers(self) -> Tensor:
         """Class logits (arms, S, Q, C) on each seed's test examples."""

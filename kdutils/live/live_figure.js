@@ -12,6 +12,7 @@
 
 const SHARED = "__kdutils_plotly__"; // one promise for all figures of the page
 const PATIENCE = 2_000; // ms without an answer until a reader is told
+const BURST = 300; // ms of drawing that may go on without a rest: a control's own frame and its answer's
 
 // ---- plotly.js, once per page -------------------------------------------------------------------------------------
 
@@ -141,6 +142,7 @@ async function render({ model, el }) {
 
   const picture = new Picture();
   let Plotly = null, drawing = false, due = null; // due: number of the newest frame that is not on the screen, or HERE
+  let spare = BURST, since = performance.now(); // ms of drawing that are left just now, and when that was counted
 
   async function draw() {
     if (drawing || !Plotly) return;
@@ -165,7 +167,10 @@ async function render({ model, el }) {
         console.error("kdutils: the figure could not be drawn:", problem);
       }
       await repaint();
-      await seconds(took); // at most half of the time goes into drawing: the page stays usable
+      // In the long run at most half of the time goes into drawing: the page stays usable.
+      spare = Math.min(BURST, spare + performance.now() - since - 2 * took);
+      since = performance.now();
+      if (spare < 0) await seconds(-spare);
       if (!closed.signal.aborted && number !== HERE) model.send({ kind: "drawn", number, ...(error && { error }) });
     }
     drawing = false;

@@ -8,6 +8,7 @@ of a population equals `spec.module(seeds[i])`.
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
 from math import prod
 from typing import Protocol
 
@@ -22,6 +23,7 @@ Parameters = Mapping[str, Tensor]
 Outputs = dict[str, Tensor]
 
 _BORROWED = threading.Lock()
+_SMALL = 2**15  # parameters of a network whose start is kept: a live panel begins with the same ones at every run
 _TRAINED = 16  # bytes of a parameter in training: the number, its gradient, and Adam's two means
 
 
@@ -63,11 +65,12 @@ class Population:
             raise ParameterError("seeds must name at least one network, got none.")
         _ask_for_room(spec, len(seeds), device)
         # Settings of one sweep share seeds: build each start once.
-        starts = {seed: dict(spec.module(seed).named_parameters()) for seed in dict.fromkeys(seeds)}
+        start = _kept_start if size(spec) <= _SMALL else _start
+        starts = {seed: start(spec, seed) for seed in dict.fromkeys(seeds)}
         names = next(iter(starts.values()))
         self.spec = spec
         self.parameters: dict[str, Tensor] = {
-            name: torch.stack([starts[seed][name].detach() for seed in seeds]).to(device) for name in names}
+            name: torch.stack([starts[seed][name] for seed in seeds]).to(device) for name in names}
 
     @classmethod
     def of(cls, spec: Specification, parameters: Parameters) -> "Population":
@@ -109,9 +112,11 @@ class Population:
         return Population.of(self.spec, {name: value.detach().clone() for name, value in self.parameters.items()})
 
 
+@cache
 def size(spec: Specification) -> int:
     """Number of parameters of one network."""
-    return sum(prod(parameter.shape) for parameter in spec.build().parameters())
+    with torch.device("meta"):
+        return sum(prod(parameter.shape) for parameter in spec.build().parameters())
 
 
 def features(module: nn.Sequential, inputs: Tensor) -> Outputs:
@@ -132,10 +137,17 @@ def linear(parameters: Parameters, name: str, x: Tensor) -> Tensor:
                          x.transpose(1, 2)).transpose(1, 2)
 
 
+def _start(spec: Specification, seed: int) -> Mapping[str, Tensor]:
+    """The parameters with which a network begins; to be read, not written."""
+    return {name: value.detach() for name, value in spec.module(seed).named_parameters()}
+
+
+_kept_start = lru_cache(maxsize=128)(_start)
+
+
 def _ask_for_room(spec: Specification, members: int, device: str | torch.device) -> None:
     """Raise ParameterError where so many networks cannot fit."""
-    with torch.device("meta"):
-        need = _TRAINED * members * sum(parameter.numel() for parameter in spec.build().parameters())
+    need = _TRAINED * members * size(spec)
     free = free_memory(device)
     if free is not None and need > free:
         raise ParameterError(f"{members} networks {spec} take {need / 1e9:,.1f} GB in training, and "

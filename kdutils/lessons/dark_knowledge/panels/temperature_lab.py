@@ -120,7 +120,7 @@ class TemperatureLab(Lab):
         arms.append(Setting("distilled", now["temperature"], now["alpha"]))
         self.students = cohort(self.lab, self.teacher_logits, self.lab.transfer(self.running), arms)
         self.curve = {} if len(arms) > 1 else self.hard[self.running]
-        return self.students.train(self.recipe, every=10 if answering else 5)
+        return self.students.train(self.recipe, every=20 if answering else 5)
 
     def observe(self, snapshot: Snapshot) -> None:
         *hard, soft = self.students.accuracy().cpu().numpy()
