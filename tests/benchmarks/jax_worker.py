@@ -1,14 +1,16 @@
 """The step of bench_engines.py in JAX (jit, vmap over members, scan over steps), started by it in JAX's environment.
 
-Usage: python jax_worker.py TASK.npz. It compiles, prints the seconds that took, and then, for every line it reads,
-trains all members from their start and prints the processor seconds.
+Usage: python jax_worker.py TASK.npz THREADS. It compiles, prints the seconds that took, and then, for every line it
+reads, trains all members from their start and prints the seconds: of the processor on one thread, else by the clock.
 """
 
 import os
 import sys
 import time
 
-os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+THREADS = int(sys.argv[2])
+if THREADS == 1:
+    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
@@ -63,5 +65,5 @@ def seconds(clock):
 
 print(seconds(time.perf_counter)[0], flush=True)
 for _ in sys.stdin:
-    took, ends = seconds(time.process_time)
+    took, ends = seconds(time.process_time if THREADS == 1 else time.perf_counter)
     print(took, float(jnp.abs(ends[2]).mean()), flush=True)

@@ -67,7 +67,8 @@ def lab(tmp_path_factory) -> Iterator[Lab]:
     }
     # A machine compiles the training kernels once: before the tests, not while one asks how soon a panel answers.
     # Without numba there are none, and torch trains.
-    subprocess.run([sys.executable, "-c", "from kdutils.training.kernels import compiled; compiled.kernel()"],
+    compile_all = "from kdutils.training.kernels import compiled as c; [c.kernel(name) for name in c.KERNELS]"
+    subprocess.run([sys.executable, "-c", compile_all],
                    env=environment | {"KDUTILS_ENGINE": "kernels"}, capture_output=True, timeout=400, check=False)
     # No news and no look for updates: both would leave the machine.
     notification = home / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"

@@ -1,9 +1,6 @@
 """The compiled kernels against what they stand for: each twin against its objective, the engine against the loop."""
 
-import subprocess
-import sys
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -22,7 +19,7 @@ from kdutils.objectives import (
     tolerant_teacher_convex,
 )
 from kdutils.training import Knobs, Recipe, Task, fit, train
-from kdutils.training.kernels import FILL, compiled, run, twins
+from kdutils.training.kernels import FILL, compiled, layout, run, twins
 from kdutils.training.kernels.twins import TWINS, twin_of
 
 pytest.importorskip("numba", reason="the kernels need numba")
@@ -69,9 +66,11 @@ def by_kernel(objective, logits, teacher, labels, knobs):
     parameters[:classes**2] = np.eye(classes, dtype=np.float32).ravel()
     loss, rows = np.zeros(1), np.arange(batch)
     values = np.array([[knobs.get(name, 0) for name in twins.KNOBS]], np.float32)
-    compiled.kernel()(0, 1, np.array([classes, classes]), inputs.ravel(), labels[None], rows[None], rows[None, None],
+    places, room = layout.mlp(MLP(classes, (), classes), batch, len(parameters))
+    compiled.kernel()(0, 1, *places, inputs.ravel(), labels[None], rows[None], rows[None, None],
                       teacher.ravel() if twin.teacher else np.zeros(0, np.float32), np.zeros(1, np.int64), twin.kind,
-                      np.array(twin.sizes, np.int64), values, np.zeros(1), 0, parameters, mean, square, loss)
+                      np.array(twin.sizes, np.int64), values, np.zeros(1), np.ones(1), parameters, mean, square, loss,
+                      np.zeros(room, np.float32))
     return loss[0], mean[:size].astype(np.float64) / float(1 - np.float32(0.9))
 
 
@@ -105,7 +104,7 @@ def test_an_objective_without_a_twin_is_torchs(monkeypatch):
     monkeypatch.setattr(compiled, "kernel", lambda: pytest.fail("nothing to compile"))
     population, task = Population(MLP(), (0, 1)), made_task(2)
     unknown = lambda *arguments: distillation(*arguments)  # noqa: E731
-    for one, how in ((population, {"objective": unknown}), (Population(ConvNet(), (0, 1)), {}),
+    for one, how in ((population, {"objective": unknown}), (Population(ConvNet((1, 4, 16)), (0, 1)), {}),
                      (population, {"recipe": Recipe(optimizer="sgd")}),
                      (population, {"task": Task(**vars(task) | {"labels": task.labels + 5})}),
                      (population, {"task": Task(**vars(task) | {"inputs": task.inputs.double()})}),
@@ -115,9 +114,9 @@ def test_an_objective_without_a_twin_is_torchs(monkeypatch):
         assert run.training(**arguments) is None, how
 
 
-def made_task(members, seed=0):
+def made_task(members):
     """Members with different images and teachers."""
-    digits, random = load("digits"), torch.Generator().manual_seed(seed)
+    digits, random = load("digits"), torch.Generator().manual_seed(0)
     train = torch.stack([torch.randperm(1000, generator=random)[:200] for _ in range(members)])
     teacher = 5 * torch.randn(members, len(digits), 10, generator=random)
     return Task(digits.inputs, digits.labels, train, tuple(range(members)), {"logits": teacher})
@@ -147,7 +146,42 @@ def test_60_steps_end_where_the_loops_end(objective, spec, batch, monkeypatch):
     torch.testing.assert_close(ours_seen, loops_seen, atol=1e-5, rtol=1e-5, equal_nan=True)
 
 
-@pytest.mark.parametrize("spec", [MLP(64, (16,), 10), MLP(64, (13, 7), 10)], ids=str)
+@pytest.mark.parametrize("batch", [64, 20])
+def test_convolutional_networks_end_where_the_loops_end(batch, monkeypatch):
+    task, knobs = made_task(3), KNOBS | {"temperature": [1.0, 4.0, 20.0], "alpha": [0.0, 0.9, 1.0]}
+    ours, ours_seen = trained(ConvNet(), task, knobs=knobs, batch=batch)
+    monkeypatch.setenv("KDUTILS_ENGINE", "torch")
+    loops, loops_seen = trained(ConvNet(), task, knobs=knobs, batch=batch)
+    torch.testing.assert_close(ours.predict(task.inputs), loops.predict(task.inputs), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(ours_seen, loops_seen, atol=1e-5, rtol=1e-5, equal_nan=True)
+
+
+@pytest.mark.parametrize("shape, channels", [((1, 8, 8), (8, 16)), ((1, 14, 14), (8, 16)), ((3, 16, 16), (8, 16)),
+                                             ((3, 9, 13), (5, 6)), ((2, 5, 4), (3,)), ((1, 8, 8), (2, 3, 4))], ids=str)
+@pytest.mark.parametrize("batch", [64, 20])
+def test_a_step_of_a_convolutional_network_is_autograds(shape, channels, batch):
+    """Odd sides, whose last row is in no square, and channels that are no multiple of four, as well."""
+    spec, random = ConvNet(shape, channels, 10), torch.Generator().manual_seed(0)
+    inputs, labels = torch.rand(batch, *shape, generator=random), torch.randint(10, (batch,), generator=random)
+    network = spec.module(3).double()
+    expected = torch.nn.functional.cross_entropy(network(inputs.double()), labels)
+    slope = torch.cat([one.flatten() for one in torch.autograd.grad(expected, list(network.parameters()))])
+    flat = lambda numbers: np.pad(numbers, (0, -numbers.shape[-1] % FILL)).astype(np.float32)  # noqa: E731
+    start = flat(torch.cat([one.detach().flatten() for one in network.parameters()]).numpy())
+    pixels = np.concatenate([flat(one) for one in inputs.flatten(1).numpy()])
+    mean, square, loss, rows = np.zeros_like(start), np.zeros_like(start), np.zeros(1), np.arange(batch)
+    places, room = layout.convnet(spec, batch, len(start))
+    compiled.kernel("convnet")(0, 1, *places, pixels, labels[None].numpy(), rows[None], rows[None, None],
+                               np.zeros(0, np.float32), np.zeros(1, np.int64), twin_of(hard_labels).kind,
+                               np.zeros(0, np.int64), np.zeros((1, len(twins.KNOBS)), np.float32), np.zeros(1),
+                               np.ones(1), start, mean, square, loss, np.zeros(room, np.float32))
+    assert loss[0] == pytest.approx(expected.item(), rel=1e-6)
+    found = mean[:len(slope)] / float(1 - np.float32(0.9))
+    np.testing.assert_allclose(found, slope.numpy(), rtol=1e-5, atol=2e-6 * slope.abs().max().item())
+    assert not mean[len(slope):].any()
+
+
+@pytest.mark.parametrize("spec", [MLP(64, (16,), 10), MLP(64, (13, 7), 10), ConvNet()], ids=str)
 def test_a_member_alone_is_itself_among_others_for_any_number_of_threads(spec, threads):
     task = made_task(5)
     ends = []
@@ -226,94 +260,3 @@ def test_a_knob_that_the_objective_refuses_is_refused_in_its_words(refuses):
     knobs.set(ranks=11)
     with refuses("between 2 and 10", "11"):
         next(running)
-
-
-# Compiling --------------------------------------------------------------------------------------------------------
-
-def test_torch_trains_while_the_kernels_are_compiled_and_nobody_compiles_twice(monkeypatch):
-    may_end, made = threading.Event(), []
-    real = compiled.kernel()
-
-    def slowly():
-        made.append(threading.get_ident())
-        may_end.wait(60)
-        return real
-
-    compiler = compiled.Compiler(slowly)
-    monkeypatch.setattr(compiled, "COMPILER", compiler)
-    monkeypatch.setattr(compiled, "kept", lambda: False)
-    monkeypatch.setenv("KDUTILS_ENGINE", "auto")
-    assert [compiled.kernel() for _ in range(3)] == [None] * 3 and not compiler.ready.is_set()
-    assert len(trained(MLP(), made_task(2))[1]) == 4, "torch trains meanwhile"
-    may_end.set()
-    assert compiler.ready.wait(60) and compiled.kernel() is real and len(made) == 1
-
-
-def test_a_compiler_that_fails_says_so_once_and_leaves_training_to_torch(monkeypatch):
-    def fails():
-        raise TypeError("no such processor")
-
-    compiler = compiled.Compiler(fails)
-    monkeypatch.setattr(compiled, "COMPILER", compiler)
-    with pytest.warns(UserWarning, match="no such processor"):
-        assert compiled.kernel() is None
-    assert compiled.kernel() is None and len(trained(MLP(), made_task(2))[1]) == 4
-
-
-@pytest.mark.parametrize("engine, words", [("torch", "KDUTILS_ENGINE=torch"), ("kernels", "compiled")])
-def test_the_doctor_says_what_trains(engine, words, monkeypatch):
-    compiled.kernel()
-    monkeypatch.setenv("KDUTILS_ENGINE", engine)
-    assert words in compiled.state()
-
-
-def test_without_numba_torch_trains(monkeypatch, refuses):
-    monkeypatch.setattr(compiled.util, "find_spec", lambda name: None)
-    with refuses("KDUTILS_ENGINE", "kernels"):
-        compiled.kernel()
-    monkeypatch.setenv("KDUTILS_ENGINE", "auto")
-    assert compiled.kernel() is None and "not installed" in compiled.state()
-
-
-def test_an_unknown_engine_is_refused(monkeypatch, refuses):
-    monkeypatch.setenv("KDUTILS_ENGINE", "warp")
-    with refuses("KDUTILS_ENGINE", "auto, torch, kernels", "warp"):
-        compiled.kernel()
-
-
-SMALL = """
-import sys, time
-from pathlib import Path
-import numpy as np
-from numba import int64
-from kdutils.training.kernels import compiled
-from small import twice
-folder, start = Path(sys.argv[1]), float(sys.argv[2])
-while time.time() < start: pass  # all at once
-function = compiled.compile_into(folder, twice, (int64,))
-assert function(21) == 42
-print(sum(function.stats.cache_hits.values()), (folder / "complete").exists())
-"""
-
-
-def _compile_in_processes(folder, tmp_path, processes=1):
-    """Each process's cache hits, and whether the folder is complete then."""
-    (tmp_path / "small.py").write_text("from numba import njit\n\n@njit\ndef twice(x):\n    return 2 * x\n")
-    start = time.time() + 5 * (processes > 1)
-    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{SMALL}", folder, str(start)]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-               for _ in range(processes)]
-    ends = [one.communicate(timeout=300) for one in running]
-    assert not any(one.returncode for one in running), ends
-    return [out.split() for out, _ in ends]
-
-
-def test_processes_that_compile_at_once_do_it_all_the_same_and_the_next_one_loads(tmp_path):
-    folder = tmp_path / "kernels"
-    assert all(complete == "True" for _, complete in _compile_in_processes(folder, tmp_path, 2))
-    assert _compile_in_processes(folder, tmp_path) == [["1", "True"]]
-
-
-def test_a_folder_that_refuses_is_left_out(tmp_path):
-    (tmp_path / "file").touch()
-    assert _compile_in_processes(tmp_path / "file" / "kernels", tmp_path) == [["0", "False"]]

@@ -6,13 +6,16 @@ whole number of lanes. All is single precision.
 
 import numpy as np
 
+from kdutils.training.kernels import FILL
 from kdutils.training.kernels.lanes import (
     LANES,
+    ONE,
     every,
     fused,
     inner,
     larger,
     load,
+    move,
     spread,
     square_root,
     store,
@@ -61,6 +64,40 @@ def product(a, a0, down, across, b, b0, c, c0, rows, depth, n):
 
 
 @inner
+def gathered(a, a0, down, b, b0, table, t0, c, c0, apart, rows, depth, n):
+    """C = A B as in `product`, where row k of B begins at b0 + table[t0 + k], and those of C are `apart` numbers apart.
+
+    A's element (r, k) is a[a0 + r * down + k].
+    """
+    for r in range(0, rows, 4):
+        r1, r2, r3 = min(r + 1, rows - 1), min(r + 2, rows - 1), min(r + 3, rows - 1)
+        a_0, a_1, a_2, a_3 = a0 + r * down, a0 + r1 * down, a0 + r2 * down, a0 + r3 * down
+        for left in range(0, n, 2 * LANES):
+            right = min(left + LANES, n - LANES)
+            s00, s01, s10, s11, s20, s21, s30, s31 = (
+                every(F(0)), every(F(0)), every(F(0)), every(F(0)), every(F(0)), every(F(0)), every(F(0)), every(F(0)))
+            for k in range(depth):
+                row = b0 + table[t0 + k]
+                x, y = load(b, row + left), load(b, row + right)
+                w = spread(a, a_0 + k)
+                s00, s01 = fused(w, x, s00), fused(w, y, s01)
+                w = spread(a, a_1 + k)
+                s10, s11 = fused(w, x, s10), fused(w, y, s11)
+                w = spread(a, a_2 + k)
+                s20, s21 = fused(w, x, s20), fused(w, y, s21)
+                w = spread(a, a_3 + k)
+                s30, s31 = fused(w, x, s30), fused(w, y, s31)
+            store(c, c0 + r * apart + left, s00)
+            store(c, c0 + r * apart + right, s01)
+            store(c, c0 + r1 * apart + left, s10)
+            store(c, c0 + r1 * apart + right, s11)
+            store(c, c0 + r2 * apart + left, s20)
+            store(c, c0 + r2 * apart + right, s21)
+            store(c, c0 + r3 * apart + left, s30)
+            store(c, c0 + r3 * apart + right, s31)
+
+
+@inner
 def add_bias(c, c0, bias, bias0, rows, n, relu):
     """C (rows, n) += a number per row, and no number below 0 if `relu`."""
     for r in range(rows):
@@ -88,6 +125,32 @@ def sum_rows(c, c0, rows, n, sums, s0):
 
 
 @inner
+def weight_slopes(slopes, active, fan, out, work, rows, wide, gradient, begin, batch, n):
+    """A linear layer's gradient, weights and then biases, at gradient[begin ..]: G X for the slopes G (out, n) behind
+    it and what it saw, X (fan, n).
+
+    X lies at `active`, or, where that is negative, already turned over at `rows`. wide: scratch.
+    """
+    side = filled(fan)
+    if active >= 0:
+        turn(work, active, side, n, work, rows, side)
+    if side == fan:
+        product(work, slopes, n, ONE, work, rows, gradient, begin, out, batch, side)
+    else:
+        product(work, slopes, n, ONE, work, rows, work, wide, out, batch, side)
+        for r in range(out):
+            for i in range(fan):
+                move(gradient, begin + r * fan + i, work, wide + r * side + i)
+    sum_rows(work, slopes, out, n, gradient, begin + out * fan)
+
+
+@inner
+def filled(n):
+    """n up to whole registers."""
+    return (n + FILL - 1) // FILL * FILL
+
+
+@inner
 def turn(a, a0, rows, n, b, b0, m):
     """B = A turned over: A (rows, n) -> B (n, m), both whole numbers of lanes; m >= rows."""
     for r in range(0, rows, LANES):
@@ -96,11 +159,13 @@ def turn(a, a0, rows, n, b, b0, m):
 
 
 @inner
-def adam(parameters, mean, square, p0, gradient, size, step, rate):
-    """One step of Adam, counted from 1, for `size` numbers from p0 on: the betas, eps and arithmetic of torch's."""
+def adam(parameters, mean, square, p0, gradient, size, rate, root):
+    """One step of Adam for `size` numbers from p0 on: the betas, eps and arithmetic of torch's.
+
+    rate and root are the step's own, 1 / (1 - 0.9^step) and 1 / sqrt(1 - 0.999^step) in them.
+    """
     b1, b2 = 0.9, 0.999
-    root = every(F(1 / np.sqrt(1 - b2**step)))
-    rate, eps = every(F(rate / (1 - b1**step))), every(F(1e-8))
+    root, rate, eps = every(F(root)), every(F(rate)), every(F(1e-8))
     new_mean, old_square, new_square = every(F(1 - b1)), every(F(b2)), every(F(1 - b2))
     for j in range(0, size, LANES):
         g, first = load(gradient, j), load(mean, p0 + j)

@@ -12,8 +12,9 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
-# A kernel that only kernels call: without the entrances that Python and C would need, it compiles faster.
-inner = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+# A kernel without the entrances that Python and C would need, numba's runtime and its errors: what comes out needs
+# nothing but a processor.
+inner = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, error_model="numpy", _nrt=False)
 
 # Python's 0 and 1 would each make a kernel compile for that very number.
 ZERO, ONE = np.int64(0), np.int64(1)
@@ -117,6 +118,16 @@ def equals(typing, a, b):
 
 
 @intrinsic
+def choose(typing, a, b, x, y):
+    """x where a > b, else y."""
+
+    def code(context, builder, signature, arguments):
+        return builder.select(builder.fcmp_ordered(">", *arguments[:2]), *arguments[2:])
+
+    return lanes_type(*[lanes_type] * 4), code
+
+
+@intrinsic
 def where_positive(typing, a, b):
     """b where a > 0, else 0."""
 
@@ -125,6 +136,16 @@ def where_positive(typing, a, b):
         return builder.select(builder.fcmp_ordered(">", arguments[0], zero), arguments[1], zero)
 
     return lanes_type(lanes_type, lanes_type), code
+
+
+@intrinsic
+def lowest(typing, a):
+    """The number in the first lane."""
+
+    def code(context, builder, signature, arguments):
+        return builder.extract_element(arguments[0], ir.Constant(_INT, 0))
+
+    return types.float32(lanes_type), code
 
 
 @intrinsic
@@ -236,7 +257,7 @@ def _everywhere(builder, number):
 
 
 @intrinsic
-def _scale(typing, n):
+def scale(typing, n):
     """2**k, where n = 1.5 * 2**23 + k: k lies in the lowest bits of such a number."""
 
     def code(context, builder, signature, arguments):
@@ -248,7 +269,7 @@ def _scale(typing, n):
 
 
 @intrinsic
-def _exponent(typing, x):
+def exponent(typing, x):
     """k of a normal x = f * 2**k with f from sqrt(1/2) to sqrt(2)."""
 
     def code(context, builder, signature, arguments):
@@ -258,7 +279,7 @@ def _exponent(typing, x):
 
 
 @intrinsic
-def _fraction(typing, x):
+def fraction(typing, x):
     """f of a normal x = f * 2**k with f from sqrt(1/2) to sqrt(2)."""
 
     def code(context, builder, signature, arguments):
@@ -284,46 +305,3 @@ def _install():
 
 
 _install()
-
-
-# Functions --------------------------------------------------------------------------------------------------------
-
-F = np.float32
-_LOG2E, _LN2_HIGH, _LN2_LOW, _ROUND = F(1 / np.log(2)), F(0.693359375), F(-2.12194440e-4), F(1.5 * 2**23)
-_E = tuple(F(1 / k) for k in (5040, 720, 120, 24, 6, 2))
-
-
-@inner
-def exp(x):
-    """e**x, to 2 units in the last place; held between e**-87 and e**88."""
-    x = larger(every(F(-87.0)), x)
-    x = every(F(0.0)) - larger(every(F(-88.0)), every(F(0.0)) - x)
-    n = fused(x, every(_LOG2E), every(_ROUND))
-    k = n - every(_ROUND)
-    r = fused(k, every(-_LN2_LOW), fused(k, every(-_LN2_HIGH), x))
-    p = every(_E[0])
-    p = fused(p, r, every(_E[1]))
-    p = fused(p, r, every(_E[2]))
-    p = fused(p, r, every(_E[3]))
-    p = fused(p, r, every(_E[4]))
-    p = fused(p, r, every(_E[5]))
-    return fused(p, r * r, r + every(F(1.0))) * _scale(n)
-
-
-@inner
-def log(x):
-    """Natural logarithm of a normal x > 0, to 2 units in the last place."""
-    k, f = _exponent(x), _fraction(x) - every(F(1.0))
-    # Source of the coefficients: Cephes, logf.
-    p = every(F(7.0376836292e-2))
-    p = fused(p, f, every(F(-1.1514610310e-1)))
-    p = fused(p, f, every(F(1.1676998740e-1)))
-    p = fused(p, f, every(F(-1.2420140846e-1)))
-    p = fused(p, f, every(F(1.4249322787e-1)))
-    p = fused(p, f, every(F(-1.6668057665e-1)))
-    p = fused(p, f, every(F(2.0000714765e-1)))
-    p = fused(p, f, every(F(-2.4999993993e-1)))
-    p = fused(p, f, every(F(3.3333331174e-1)))
-    square = f * f
-    tail = fused(k, every(_LN2_LOW), p * f * square - every(F(0.5)) * square)
-    return fused(k, every(_LN2_HIGH), f + tail)

@@ -6,11 +6,10 @@ the filling, so that a sum over weight * loss is the mean. A kernel adds its gra
 a, b, d and e are scratch of the size of z.
 """
 
-import math
-
 import numpy as np
 
 from kdutils.training.kernels.arithmetic import product
+from kdutils.training.kernels.functions import exp, log, logarithm
 from kdutils.training.kernels.lanes import (
     LANES,
     ONE,
@@ -18,12 +17,10 @@ from kdutils.training.kernels.lanes import (
     equals,
     every,
     exceeds,
-    exp,
     fused,
     inner,
     larger,
     load,
-    log,
     spread,
     square_root,
     store,
@@ -224,7 +221,7 @@ def contrastive(z, weight, g, share, t_aux, classes, batch, n, v, scale, dv, pai
             store(pairs, i * n + j, value)
             summed = summed + value
         row = total(summed)
-        loss += math.log(row / batch)
+        loss += logarithm(F(row / batch))
         scale[n + i] = 1 / row
     for i in range(batch, n):
         scale[n + i] = 0
@@ -265,8 +262,9 @@ def entropy(z, weight, g, share, sizes, classes, n, q, sums, p):
             for j in range(0, n, LANES):
                 mean = fused(load(p, c * n + j), load(q, k * n + j), mean)
             of_mean = max(total(mean) / part, F(1e-30))
-            sums[c * n + k - first] = F(math.log(of_mean))
-            loss += part * of_mean * F(math.log(of_mean))
+            of_log = logarithm(of_mean)
+            sums[c * n + k - first] = of_log
+            loss += part * of_mean * of_log
         for j in range(0, n, LANES):
             gained, counts, log_sum = every(F(0)), load(p, c * n + j), log_of_block(z, first, last, j, n)
             for k in range(first, last):

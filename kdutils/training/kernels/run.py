@@ -1,8 +1,8 @@
 """Training by kernels: the same generator of snapshots as the loop in torch, a few steps at a time.
 
-The kernels know multi-layer perceptrons, on a CPU, with Adam as the loop has it, and the objectives of `twins`. Members
-are shared out among as many threads as torch may use; each is computed alone, so that neither its companions nor the
-number of threads change a bit of it.
+The kernels know multi-layer perceptrons and little convolutional networks, on a CPU, with Adam as the loop has it, and
+the objectives of `twins`. Members are shared out among as many threads as torch may use; each is computed alone, so
+that neither its companions nor the number of threads change a bit of it.
 """
 
 import math
@@ -16,13 +16,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kdutils.networks import MLP, Population
-from kdutils.training.kernels import FILL, compiled
+from kdutils.networks import MLP, ConvNet, Population
+from kdutils.training.kernels import FILL, compiled, layout
 from kdutils.training.kernels.twins import KNOBS, Twin, twin_of
 from kdutils.training.knobs import Knobs
 from kdutils.training.loop import SCHEDULES, Objective, Recipe, Snapshot, Task, batches
 
 STEPS = 10  # at most, between two looks at the knobs
+
+# Which kernel trains a network, what shape its examples have, and where that kernel's numbers lie.
+NETWORKS = {MLP: ("mlp", lambda spec, shape: math.prod(shape) == spec.inputs, layout.mlp),
+            ConvNet: ("convnet", lambda spec, shape: tuple(shape) == tuple(spec.shape), layout.convnet)}
 
 
 def training(population: Population, task: Task, objective: Objective, knobs: Knobs, recipe: Recipe,
@@ -31,7 +35,7 @@ def training(population: Population, task: Task, objective: Objective, knobs: Kn
     twin = twin_of(objective)
     if twin is None or recipe.optimizer != "adam" or not _known(population, task, twin):
         return None
-    kernel = compiled.kernel()
+    kernel = compiled.kernel(NETWORKS[type(population.spec)][0])
     return kernel and _steps(kernel, population, task, objective, twin, knobs, recipe, every)
 
 
@@ -39,12 +43,13 @@ def _known(population: Population, task: Task, twin: Twin) -> bool:
     """Whether this is the kernels' kind of training. What is wrong with a task is left for the loop to say."""
     spec, values = population.spec, population.parameters.values()
     tensors = [task.inputs, task.labels, task.train, *values]
-    if type(spec) is not MLP or any(tensor.device.type != "cpu" for tensor in tensors):
+    if type(spec) not in NETWORKS or any(tensor.device.type != "cpu" for tensor in tensors):
         return False
     if any(value.dtype != torch.float32 for value in (task.inputs, *values)):
         return False
     classes = len(twin.sizes) or spec.classes
-    return (task.inputs[0].numel() == spec.inputs and sum(twin.sizes) in (0, spec.classes)
+    _, fits, _ = NETWORKS[type(spec)]
+    return (fits(spec, task.inputs.shape[1:]) and sum(twin.sizes) in (0, spec.classes)
             and _within(task.labels, classes) and _within(task.train, len(task.inputs))
             and (not twin.teacher or _teacher_known(task, spec.classes)))
 
@@ -70,10 +75,13 @@ def _steps(kernel: Callable, population: Population, task: Task, objective: Obje
     optimizer = _member_by_member(population)
     asked = _Knobs(knobs, task, objective, spec.classes)
     order = batches(task.seeds, task.train.shape[1], recipe.batch)
-    constant = _arrays(task, spec, twin)
+    _, _, laid_out = NETWORKS[type(spec)]
+    places, room = laid_out(spec, min(recipe.batch, task.train.shape[1]), len(optimizer[0]) // members)
+    constant = _arrays(task, twin)
     losses = np.zeros(members)
     seconds, threads = 0.0, min(torch.get_num_threads(), members)
     parts = [members * i // threads for i in range(threads + 1)]
+    works = [np.zeros(room, np.float32) for _ in range(threads)]
     yield Snapshot(0, recipe.steps, torch.full((members,), math.nan), seconds, population)
     start, done, last = time.perf_counter(), 0, 0
     with ThreadPoolExecutor(threads - 1, "kdutils-member") if threads > 1 else nullcontext() as pool:
@@ -81,10 +89,11 @@ def _steps(kernel: Callable, population: Population, task: Task, objective: Obje
             count = min(STEPS, every - done % every, recipe.steps - done)
             positions = torch.stack([next(order) for _ in range(count)])
             rates = [recipe.lr * SCHEDULES[recipe.schedule]((done + i) / recipe.steps) for i in range(count)]
-            arguments = (*constant[:4], positions.numpy(), *constant[4:], asked.read(positions[0]), np.array(rates),
-                         done, *optimizer, losses)
-            others = [pool.submit(kernel, *part, *arguments) for part in zip(parts[1:], parts[2:], strict=False)]
-            kernel(0, parts[1], *arguments)
+            arguments = (*places, *constant[:3], positions.numpy(), *constant[3:], asked.read(positions[0]),
+                         *_pace(rates, done), *optimizer, losses)
+            others = [pool.submit(kernel, *part, *arguments, work)
+                      for *part, work in zip(parts[1:], parts[2:], works[1:], strict=False)]
+            kernel(0, parts[1], *arguments, works[0])
             for other in others:
                 other.result()
             done += count
@@ -94,6 +103,12 @@ def _steps(kernel: Callable, population: Population, task: Task, objective: Obje
                 yield Snapshot(done, recipe.steps, mean, seconds, population)
                 losses[:] = 0
                 start, last = time.perf_counter(), done
+
+
+def _pace(rates: list[float], done: int) -> tuple[np.ndarray, np.ndarray]:
+    """Adam's steps behind `done` earlier ones: rate / (1 - 0.9^step) and 1 / sqrt(1 - 0.999^step), both (steps,)."""
+    steps = np.arange(done + 1, done + len(rates) + 1)
+    return np.array(rates) / (1 - 0.9**steps), (1 - 0.999**steps) ** -0.5
 
 
 def _member_by_member(population: Population) -> tuple[np.ndarray, ...]:
@@ -112,14 +127,14 @@ def _member_by_member(population: Population) -> tuple[np.ndarray, ...]:
     return flat.view(-1).numpy(), np.zeros(flat.numel(), np.float32), np.zeros(flat.numel(), np.float32)
 
 
-def _arrays(task: Task, spec: MLP, twin: Twin) -> tuple:
+def _arrays(task: Task, twin: Twin) -> tuple:
     """What a kernel reads and never changes, but for the batch order: up to `images` before it, the rest behind it."""
-    widths = np.array((spec.inputs, *spec.hidden, spec.classes))
-    inputs = F.pad(task.inputs.detach().flatten(1), (0, -spec.inputs % FILL)).contiguous().view(-1).numpy()
+    flat = task.inputs.detach().flatten(1)
+    inputs = F.pad(flat, (0, -flat.shape[1] % FILL)).contiguous().view(-1).numpy()
     labels = task.labels.expand(1, -1) if task.labels.ndim == 1 else task.labels
     teacher = task.teacher["logits"].contiguous().view(-1) if twin.teacher else torch.zeros(0)
     which = torch.arange(len(task.seeds)) if task.teacher_of is None else task.teacher_of
-    return (widths, inputs, labels.numpy(), task.train.numpy(), teacher.detach().numpy(),
+    return (inputs, labels.numpy(), task.train.numpy(), teacher.detach().numpy(),
             (which * len(task.inputs)).numpy(), twin.kind, np.array(twin.sizes, np.int64))
 
 
