@@ -89,7 +89,7 @@ def _groups(splits: Splits, params: ExtracurricularLearning, report) -> Iterator
     world = gaze.World(params)
     for n in params.gaze_sizes:
         report(f"gaze students with {n} eyes of their own")
-        yield gaze.pool_rows(world, n)
+        yield gaze.pool_rows(world, n, gaze.POOLS if n == params.gaze_sizes[0] else gaze.FEW)
     report("students of means alone, and of the surer and the less sure half of the fresh eyes")
     yield gaze.mean_rows(world) + gaze.rule_rows(world)
     report(f"students that ask {', '.join(map(str, params.gaze_queries))} times")

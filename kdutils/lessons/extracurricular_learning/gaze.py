@@ -1,6 +1,7 @@
 """Gaze: the parts of the experiment in which the inputs are rendered eyes and the answers are Gaussians."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -9,7 +10,7 @@ from kdutils.datasets.gaze import Eyes, angular_error, eyes
 from kdutils.datasets.samplers import keep, labelled, sample
 from kdutils.lessons.extracurricular_learning.teachers import calibrated, trained
 from kdutils.lessons.extracurricular_learning.transfer import Arm, Block, students
-from kdutils.networks import MLP, Population
+from kdutils.networks import MLP, Population, Specification
 from kdutils.objectives import (
     best_single_width,
     gaussian,
@@ -22,32 +23,45 @@ from kdutils.rng import derive
 from kdutils.training import Recipe
 
 PIXELS = 140
-TEACHER = MLP(PIXELS, (128,), 4)
-STUDENT = MLP(PIXELS, (64,), 4)
 HELD_OUT, TEST = 300, 1500
 CANDIDATES = 4                  # for each query, where a rule chooses
-SAMPLERS = ("jitter", "shifts", "mixup", "gaussian", "noise")
-FEW = ("same", "jitter", "mixup", "fresh")      # the arms of every further size
+UNSURE = "unsure mixup"         # mixed eyes, those of which the teacher is least sure
+POOLS = ("jitter", "shifts", "mixup", "gaussian", "noise", UNSURE)
+FEW = ("jitter", "mixup")       # the pools of every further size
 RULES = ("sure", "unsure", "most unsure")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Eyes of one size, the networks that see them (a teacher is an ensemble of four), and how these are trained."""
+
+    size: str = "small"
+    teacher: Specification = MLP(PIXELS, (128,), 4)
+    student: Specification = MLP(PIXELS, (64,), 4)
+    batch: int = 64
+    lr: float = 3e-3
+
+    def recipe(self, steps: int) -> Recipe:
+        return Recipe(steps, self.batch, self.lr)
 
 
 class World:
     """The eyes of every seed and their teachers; a teacher is scaled on eyes that nobody was trained on."""
 
-    def __init__(self, params):
-        self.params = params
+    def __init__(self, params, scale: Scale = Scale()):  # noqa: B008
+        self.params, self.scale = params, scale
         self.seeds = list(range(params.seed, params.seed + params.seeds))
         self.labelled, held_out, self.test = (
             self.eyes(purpose, n) for purpose, n in (("labelled", params.gaze_labels), ("held out", HELD_OUT),
                                                      ("test", TEST)))
-        recipe = Recipe(params.teacher_steps, 64, 3e-3)
         self.teachers = calibrated(
-            trained(self.labelled.inputs, self.labelled.gaze, self.seeds, TEACHER, recipe, regression),
+            trained(self.labelled.inputs, self.labelled.gaze, self.seeds, scale.teacher,
+                    scale.recipe(params.teacher_steps), regression),
             held_out.inputs, held_out.gaze)
 
     def eyes(self, purpose: str, n: int) -> Eyes:
         """Eyes of every seed: inputs (S, n, 1, h, w), gaze (S, n, 2), opening (S, n)."""
-        made = [eyes(n, derive(seed, purpose), device=self.params.device) for seed in self.seeds]
+        made = [eyes(n, derive(seed, purpose), self.scale.size, self.params.device) for seed in self.seeds]
         return Eyes(*(torch.stack([getattr(one, name) for one in made]) for name in ("inputs", "gaze", "opening")))
 
     def first_eyes(self, n: int) -> Eyes:
@@ -64,7 +78,9 @@ class World:
         return self.block(self.labelled.inputs[:, :n], self.labelled.gaze[:, :n])
 
     def sampled(self, name: str, own: Tensor, n: int) -> Tensor:
-        """n inputs of a sampler for each seed: (S, n, 1, h, w)."""
+        """n inputs of a sampler for each seed, or of UNSURE: (S, n, 1, h, w)."""
+        if name == UNSURE:
+            return self.chosen(self.sampled("mixup", own, CANDIDATES * n), n, "most unsure")
         return torch.stack([sample(name, inputs, n, seed) for inputs, seed in zip(own, self.seeds, strict=True)])
 
     def chosen(self, candidates: Tensor, n: int, rule: str) -> Tensor:
@@ -74,8 +90,8 @@ class World:
                             for inputs, width, seed in zip(candidates, unsure, self.seeds, strict=True)])
 
     def students(self, blocks: dict[str, Block], arms: Sequence[Arm], objective=gaussian_distillation) -> Population:
-        recipe = Recipe(self.params.gaze_steps, 64, 3e-3)
-        return students(blocks, arms, self.seeds, STUDENT, objective, recipe, self.params.share)
+        return students(blocks, arms, self.seeds, self.scale.student, objective,
+                        self.scale.recipe(self.params.gaze_steps), self.params.share)
 
     def measured(self, population: Population) -> tuple[Tensor, Tensor]:
         """Mean and log-variance (M, Q, 2) of each member's answers about its seed's test eyes."""
@@ -98,16 +114,11 @@ def scores(mean: Tensor, log_variance: Tensor, truth: Tensor) -> dict[str, Tenso
             "nll": gaussian_nll(mean, log_variance, truth), "spread": z.flatten(1).square().mean(1).sqrt()}
 
 
-def pool_rows(world: World, n: int) -> list[dict]:
-    """Which pools of extra eyes help a student with n of its own."""
+def pool_rows(world: World, n: int, pools: Sequence[str] = POOLS) -> list[dict]:
+    """Which pools of extra eyes help a student with n of its own: these, and fresh eyes."""
     own, extra = world.own(n), world.params.gaze_extra
     blocks = {"own": own, "fresh": world.block(world.eyes("fresh", extra).inputs)}
-    first = n == world.params.gaze_sizes[0]
-    for name in SAMPLERS if first else FEW[1:3]:
-        blocks[name] = world.block(world.sampled(name, own.inputs, extra))
-    if first:
-        candidates = world.sampled("mixup", own.inputs, CANDIDATES * extra)
-        blocks["unsure mixup"] = world.block(world.chosen(candidates, extra, "most unsure"))
+    blocks |= {name: world.block(world.sampled(name, own.inputs, extra)) for name in pools}
     blocks |= _labelled(world, own, extra)
     arms = [Arm("labels", alpha=0.0), Arm("same"), *(Arm(name, name, alpha=float(blocks[name].targets is None))
                                                      for name in blocks if name != "own")]
@@ -127,7 +138,7 @@ def mean_rows(world: World) -> list[dict]:
     for k, arm in enumerate(arms):
         block = blocks[arm.extra or "own"]
         mine = {name: value[k * s:(k + 1) * s] for name, value in population.parameters.items()}
-        mean, _ = gaussian(Population.of(STUDENT, mine).predict(block.inputs))
+        mean, _ = gaussian(Population.of(world.scale.student, mine).predict(block.inputs))
         widths.append(best_single_width(mean, block.answers["mean"], block.answers["log_variance"].exp()))
     mean, _ = world.measured(population)
     return world.rows([{"method": arm.name} for arm in arms], mean, torch.cat(widths).log().expand_as(mean),

@@ -17,6 +17,7 @@ from kdutils.objectives import calibrated_scale, gaussian, united, united_log_pr
 from kdutils.training import Knobs, Recipe, Task, fit
 
 ENSEMBLE = 4
+AT_ONCE = 1000      # pictures of a teacher answered together: more would only take memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +36,8 @@ class Teachers:
 
     def outputs(self, inputs: Tensor) -> Tensor:
         """Inputs (S, n, c, h, w) -> (K, S, n, outputs)."""
-        made = self.population.predict(inputs.repeat_interleave(ENSEMBLE, 0))
+        made = torch.cat([self.population.predict(part.repeat_interleave(ENSEMBLE, 0))
+                          for part in inputs.split(AT_ONCE, 1)], 1)
         return made.unflatten(0, (-1, ENSEMBLE)).transpose(0, 1)
 
     def gaussians(self, inputs: Tensor) -> dict[str, Tensor]:
