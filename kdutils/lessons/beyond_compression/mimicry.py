@@ -22,7 +22,7 @@ def matrix_rows(lab: Splits, teachers: Teachers, images: Tensor, recipe: Recipe)
     teacher; their rows say how alike networks become without one.
     """
     students = race(lab, teachers, images, alone=True).run(recipe)
-    found = measured(lab, teachers, {method: _members(students, method) for method in students.arms})
+    found = measured(lab, teachers, {method: members(students, method) for method in students.arms})
     return [{"part": "mimicry", "method": method, "measure": measure, "seed": seed, "images": images.shape[1],
              "left": (value[s] / found[HARD][measure][s]).item()}
             for method, own in found.items() for measure, value in own.items() for s, seed in enumerate(lab.seeds)]
@@ -49,7 +49,7 @@ def measured(lab: Splits, teachers: Teachers, students: dict[str, Population]) -
     return sums
 
 
-def _members(students: Race, method: str) -> Population:
+def members(students: Race, method: str) -> Population:
     """One method's students, S of them."""
     group = next(group for group in students.groups if method in group.arms)
     s, k = len(students.lab.seeds), group.arms.index(method)

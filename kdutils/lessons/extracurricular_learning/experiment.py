@@ -44,7 +44,7 @@ class ExtracurricularLearning:
             whole(name.replace("_", " "), getattr(self, name), 1)
         for name, most in (("gaze_sizes", self.gaze_labels), ("gaze_queries", self.gaze_extra), ("digit_sizes", 1200),
                            ("views", 1000)):
-            different(name, getattr(self, name))
+            object.__setattr__(self, name, tuple(different(name, getattr(self, name))))
             whole(f"number of {name.replace('_', ' ')}", len(getattr(self, name)), 1)
             for value in getattr(self, name):
                 whole(name.replace("_", " "), value, 1, most)

@@ -24,7 +24,7 @@ SCALE = gaze.Scale("mpiigaze", ConvNet(_IMAGE, (8, 16, 32), 4), ConvNet(_IMAGE, 
 class LargeEyes:
     """Sizes of the sets of eyes, and budgets in steps; as in the experiment of the small eyes."""
 
-    seeds: int = 8                          # runs per setting
+    seeds: int = 6                          # runs per setting
     gaze_labels: int = 1000                 # eyes with labels that a teacher saw
     gaze_sizes: tuple[int, ...] = (100,)    # of them, those that a student has
     gaze_extra: int = 2000                  # extra eyes that its teacher labels

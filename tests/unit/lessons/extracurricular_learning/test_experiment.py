@@ -182,6 +182,8 @@ def test_the_photograph_is_grey_and_no_digit():
     ({"share": 1.5}, ("share", "1.5")), ({"temperature": 0.0}, ("temperature", "0.0")), ({"views": ()}, ("views", "0")),
     ({"digit_sizes": (2000,)}, ("digit sizes", "2000")), ({"gaze_sizes": (10, 10)}, ("gaze_sizes", "10")),
     ({"seeds": 0}, ("seeds", "0")), ({"gaze_sizes": (2000,)}, ("gaze sizes", "2000")),
+    ({"gaze_sizes": 100}, ("gaze_sizes must be a list", "got 100")), ({"views": "10"}, ("views must be a list", "'10'")),
+    ({"digit_sizes": [20, "50"]}, ("digit sizes", "'50'")),
     ({"equal_images": 5000}, ("equal images", "5000"))])
 def test_wrong_parameters_are_refused_in_one_sentence(change, words, refuses):
     with refuses(*words):
