@@ -33,7 +33,7 @@ FEATURES = "embedding"  # of a network: 64 numbers
 
 @dataclass(frozen=True)
 class LinearProbe:
-    seeds: int = 10                         # runs per setting, each with its own classes, split and starts
+    seeds: int = 20                         # runs per setting, each with its own classes, split and starts
     images: tuple[int, ...] = (100, 500)    # of the five classes, that the students see; their teacher sees 500
     probe_images: int = 100                 # labelled pictures of the other five, for the probe
     steps: int = 150                        # of a student; batches of 32
