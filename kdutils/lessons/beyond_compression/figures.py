@@ -21,6 +21,9 @@ PARTS = {"few-shot": "few clean images", "equal gradients": "few clean images, e
          "full": "all clean images", "noise race": "wrong labels", "imbalance race": "rare classes",
          "clean": "clean", "public weights": "clean, weights of public codes", "noise": "wrong labels",
          "imbalance": "rare classes"}
+# Beside the nine in the linear probe: what their gain is compared with.
+PROBED = {"teacher": (COLOURS["teacher"], "square"), "untrained": (COLOURS["other"], "circle-open"),
+          "pixels": (COLOURS["other"], "x")}
 # The arms of the noise curves: name in the results, on the page, colour, marker.
 NOISE_ARMS = (("hard labels", "labels, trained to the end", COLOURS["hard labels"], "diamond"),
               ("stopped labels", "labels, stopped early (the control)", "#56B4E9", "x"),
@@ -74,8 +77,8 @@ def method_gains(results: Results, part: str, metric: str = "accuracy") -> dict[
 def two_rules(results: Results) -> Plot:
     """The few-shot race twice: weights of public codes, and every term as strong as the labels at the start."""
     sides = [method_gains(results, part) for part in ("few-shot", "equal gradients")]
-    figure = go.Figure(layout=base_layout(height=400, xaxis={
-        "tickvals": [0, 1], "ticktext": ["weights of public codes", "equal gradients"], "range": [-0.25, 1.6]},
+    figure = go.Figure(layout=base_layout(height=420, margin={"l": 80, "t": 20}, xaxis={
+        "tickvals": [0, 1], "ticktext": ["weights of public codes", "equal gradients"], "range": [-0.2, 1.35]},
         yaxis={"title": {"text": "gain over hard labels (points)"}}))
     if not all(sides):
         return Plot(figure, "The race has not been run under both rules.")
@@ -85,9 +88,14 @@ def two_rules(results: Results) -> Plot:
                            showlegend=False, line={"color": colour, "dash": dash},
                            marker={"symbol": symbol, "size": 9, "color": colour},
                            hovertemplate=name + ": %{y:+.1f}<extra></extra>")
-    for name, y in _apart({name: effect.mean for name, effect in sides[1].items()}, 0.8).items():
-        figure.add_annotation(x=1.04, y=y, text=name, showarrow=False, xanchor="left",
-                              font={"color": LOOKS[METHODS[name].group][0]})
+    means = [[effect.mean for effect in side.values()] for side in sides]
+    tall = max(map(max, means)) - min(map(min, means))
+    labels = _apart({name: effect.mean for name, effect in sides[1].items()}, 0.075 * tall)     # a line of text
+    for name, y in labels.items():
+        colour = LOOKS[METHODS[name].group][0]
+        figure.add_scatter(x=[1, 1.1], y=[sides[1][name].mean, y], mode="lines", showlegend=False, hoverinfo="skip",
+                           line={"color": colour, "width": 1})
+        figure.add_annotation(x=1.11, y=y, text=name, showarrow=False, xanchor="left", font={"color": colour})
     orders = [", ".join(sorted(side, key=lambda name, side=side: -side[name].mean)) for side in sides]
     return Plot(figure, f"The order of the methods, best first, with the weights of public codes: {orders[0]}; with "
                         f"equal gradients at the start: {orders[1]}. Only the weights differ.")
@@ -199,6 +207,37 @@ def beyond_accuracy(results: Results, part: str = "few-shot") -> Table:
     return Table(pd.DataFrame([base, *rows]))
 
 
+def probe(results: Results) -> Plot:
+    """A linear probe on classes that no network saw: each method's features less those of hard labels, two sizes."""
+    sizes = [int(n) for n in results.table["images"].unique()] if len(results.table) else []
+    figure = make_subplots(rows=1, cols=max(1, len(sizes)), shared_yaxes=True, horizontal_spacing=0.04,
+                           subplot_titles=[f"students of {n} images" for n in sizes])
+    figure.update_layout(base_layout(height=440, margin={"l": 90, "t": 60}, showlegend=False))
+    title_fonts(figure)
+    if not sizes:
+        return Plot(figure, "The linear probe has not been run.")
+    looks = {name: LOOKS[method.group][:2] for name, method in METHODS.items()} | PROBED
+    words = []
+    for column, n in enumerate(sizes, 1):
+        hard = {"images": n, "method": "hard labels"}
+        effects = {name: results.paired("accuracy", hard | {"method": name}, hard) for name in looks}
+        for name, effect in effects.items():
+            colour, symbol = looks[name]
+            figure.add_scatter(x=[effect.low, effect.high], y=[name] * 2, mode="lines", hoverinfo="skip", row=1,
+                               col=column, line={"color": colour, "width": 2})
+            figure.add_scatter(x=[effect.mean], y=[name], mode="markers", row=1, col=column, hovertemplate="%{y}: "
+                               "%{x:+.1f}<extra></extra>", marker={"color": colour, "symbol": symbol, "size": 10})
+        figure.add_vline(x=0, line={"color": COLOURS["hard labels"], "dash": "dot", "width": 2}, row=1, col=column)
+        clear = [name for name in METHODS if effects[name].low > 0 or effects[name].high < 0]
+        words.append(f"{n} images: hard labels {results.mean('accuracy', **hard).mean:.1f}%, then "
+                     + ", ".join(f"{name} {effect.mean:+.1f}" for name, effect in effects.items())
+                     + f"; of the nine clear of zero: {_named(clear)}")
+    figure.update_xaxes(title_text="probe's accuracy less that of hard labels (points)")
+    figure.update_yaxes(autorange="reversed")
+    return Plot(figure, f"A linear layer on frozen features, for five digits that no network saw. {'. '.join(words)}. "
+                        f"Intervals: 95% over {effects['KD'].n} seeds.")
+
+
 def rankings(fashion: Results) -> Table:
     """Three public rankings of these methods beside ours: gains over the student alone, and the place of each."""
     names = [name for name in METHODS if name != "ONE"]
@@ -224,11 +263,12 @@ def order_of(gains_by_name: dict[str, float]) -> list[str]:
 
 
 def _apart(places: dict[str, float], least: float) -> dict[str, float]:
-    """Heights for labels, in the order of their places, each at least `least` below the one before."""
+    """Heights for labels, in the order of their places, each at least `least` below the one before, none far off."""
     found: dict[str, float] = {}
     for name in order_of(places):
-        found[name] = min([places[name] + 3 * least * (not found), *(y - least for y in found.values())])
-    return found
+        found[name] = min([places[name], *(y - least for y in found.values())])
+    lift = sum(places[name] - y for name, y in found.items()) / len(found)
+    return {name: y + lift for name, y in found.items()}
 
 
 def class_counts(counts: dict[str, tuple[int, ...]]) -> Plot:

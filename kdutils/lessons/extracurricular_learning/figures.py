@@ -9,10 +9,11 @@ import torch
 from plotly.subplots import make_subplots
 from torch import Tensor
 
+from kdutils import claims
 from kdutils.datasets.gaze import Eyes, direction
 from kdutils.errors import one_of
 from kdutils.lessons.extracurricular_learning.gap import Gap, gap_closed
-from kdutils.plots.base import Plot, Table, intervals
+from kdutils.plots.base import Plot, Table, intervals, marked
 from kdutils.plots.style import COLOURS, GREYS, MARKERS, SHADES, base_layout, title_fonts
 from kdutils.results import Effect, Results
 
@@ -198,6 +199,19 @@ def second_gaps(results: Results) -> Table:
         for name in ("shifts", "mixup", "cutmix", "shuffled", "fresh"):
             gap = gap_closed(results, "accuracy", base | {"method": name}, base, {"method": "teacher"})
             rows.append({"T": f"{temperature:g}", "asked about": name} | _columns(gap))
+    return Table(pd.DataFrame(rows))
+
+
+def both_scales(small: Results, large: Results, pairs: Sequence[tuple[claims.Claim, claims.Claim]]) -> Table:
+    """Claims asked by the same rules at two scales, (small, large): a row per part, both effects and verdicts."""
+    rows = []
+    for pair in pairs:
+        for i, (one, other) in enumerate(zip(*map(claims.findings, pair, (small, large)), strict=True)):
+            rows.append({"claim": "" if i else pair[0].id, "what is measured": one.part.says, "in": one.part.unit,
+                         "said to be": one.part.rule}
+                        | {f"{size} [95%]": f"{found.effect.span if found.effect else '-'}\n"
+                                            f"{marked(found.verdict, found.words)}"
+                           for size, found in (("10×14", one), ("36×60", other))})
     return Table(pd.DataFrame(rows))
 
 

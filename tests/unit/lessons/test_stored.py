@@ -7,6 +7,7 @@ import pytest
 
 from kdutils.course.session import Session
 from kdutils.lessons import catalog
+from kdutils.lessons.extracurricular_learning import large_eyes
 from kdutils.lessons.stored import stored_or_measured
 from kdutils.lessons.subclass_distillation import mnist as subclass_mnist
 from kdutils.lessons.tolerant_teachers import experiment as tolerant_teachers
@@ -42,6 +43,17 @@ def test_below_full_nothing_is_measured(profile, asked, monkeypatch, capsys):
     assert isinstance(results, Results) and not asked
     said = capsys.readouterr().out
     assert said.startswith("Stored: 2") and "5 seeds" in said and "torch 2" in said
+
+
+def test_full_measures_what_needs_no_data(monkeypatch, capsys):
+    """Catches a rendered world that is asked whether it was downloaded."""
+    asked = []
+    monkeypatch.setattr(large_eyes, "run", lambda params, report: asked.append(params) or catalog.recorded(
+        "extracurricular_learning.large_eyes"))
+    for profile in ("lecture", "full"):
+        stored_or_measured(at(profile), "extracurricular_learning.large_eyes")
+    (params,) = asked
+    assert params == large_eyes.DEFAULT and "Measured here: " in capsys.readouterr().out
 
 
 def test_full_without_the_data_says_how_to_get_them(asked, monkeypatch, capsys):

@@ -28,6 +28,7 @@ from kdutils.objectives import (
 from kdutils.plots.style import COLOURS, GREYS, base_layout, title_fonts
 
 IMAGES = 8
+TALLEST = 400       # percent; a bar that would be taller ends there and says its value
 CHANGES = ("one image moves", "rotate all features", "scale all features", "shift all features", "mirror the maps")
 WHAT = {"KD": "probabilities at T = 4", "BSS": "probabilities at the boundary", "FitNets": "features",
         "AT": "attention maps", "FSP": "flow matrix of the first image", "RKD": "distances", "SP": "similarities",
@@ -145,6 +146,8 @@ class NineLenses(Panel):
         figure.add_bar(uid="loss", x=np.arange(9.0), y=np.zeros(9), width=0.7, showlegend=False, row=1, col=3,
                        marker={"color": [LOOKS[method.group][0] for method in METHODS.values()]},
                        hovertemplate="%{y:.1f}%<extra></extra>")
+        figure.add_scatter(uid="taller", x=np.arange(9.0), y=np.zeros(9), mode="text", text=[""] * 9, row=1, col=3,
+                           textposition="top center", textfont={"size": 11}, showlegend=False, hoverinfo="skip")
         figure.add_scatter(uid="chosen", x=[0.0], y=[0.0], mode="markers", showlegend=False, hoverinfo="skip", row=1,
                            col=3, marker={"symbol": "triangle-up", "size": 13, "color": COLOURS["distilled"]})
         figure.update_layout(base_layout(height=360, margin={"t": 60, "l": 40}))
@@ -168,9 +171,12 @@ class NineLenses(Panel):
             self.chart.restyle(uid, scale)
         self.found = {name: 100 * loss / self.unit[name] for name, loss in self.losses(maps, far).items()}
         heights = np.array(list(self.found.values()))
-        self.chart.set("loss", y=np.minimum(heights, 400))
+        shown = np.minimum(heights, TALLEST)
+        self.chart.set("loss", y=shown)
+        self.chart.set("taller", y=shown)
+        self.chart.restyle("taller", {"text": [f"{height:,.0f}" * (height > TALLEST) for height in heights]})
         self.chart.set("chosen", x=[list(METHODS).index(self.values["method"])], y=[-3.0])
-        self.chart.layout({"yaxis3": {"range": [-6, float(min(400, max(110, 1.1 * heights.max())))]}})
+        self.chart.layout({"yaxis3": {"range": [-6, float(max(110, 1.1 * shown.max()))]}})
 
     # ---- the words ---------------------------------------------------------------------------------------------------
 

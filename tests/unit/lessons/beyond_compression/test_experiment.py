@@ -2,15 +2,18 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
 
 from kdutils import claims
 from kdutils.cohorts import Splits
 from kdutils.datasets import take
 from kdutils.lessons import catalog
-from kdutils.lessons.beyond_compression import experiment, fashion
+from kdutils.lessons.beyond_compression import experiment, fashion, probe
 from kdutils.lessons.beyond_compression.claims import CLAIMS
 from kdutils.lessons.beyond_compression.experiment import SMOKE, BeyondCompression
 from kdutils.lessons.beyond_compression.mimicry import MEASURES, deployed
@@ -169,6 +172,66 @@ def test_the_recorded_results_measure_every_claim_with_the_default_settings():
     assert all(finding.effect is not None for claim in CLAIMS for finding in claims.findings(claim, results))
     verdicts = {claim.id: claims.verdict(claim, results) for claim in CLAIMS}
     assert verdicts["B3"] == verdicts["B8"] == "seen"
+
+
+# The linear probe -------------------------------------------------------------------------------------------------
+
+def test_the_probe_asks_about_classes_that_no_network_saw(lab):
+    """Catches classes that are the same for every seed, and a picture of the other half among the students'."""
+    seen, number = probe.halves(lab)
+    assert [own.nonzero().flatten().tolist() for own in seen] == [[0, 1, 2, 3, 4], [1, 2, 3, 4, 5]]
+    learnt, asked = probe.of_classes(lab, seen, 50), probe.of_classes(lab, ~seen, 50)
+    for s in range(2):
+        shown, others = (lab.data.labels[images[s]].bincount(minlength=10) for images in (learnt, asked))
+        assert (shown[seen[s]] == 10).all() and (others[~seen[s]] == 10).all() and not (shown * others).any()
+        assert number[s, asked[s]].unique().tolist() == [0, 1, 2, 3, 4]
+        assert not set(asked[s].tolist()) & set(lab.test[s].tolist())
+
+
+def test_ridge_is_that_of_scikit_learn():
+    random = torch.Generator().manual_seed(0)
+    features, asked = (torch.randn(2, n, 7, generator=random) * 3 + 5 for n in (40, 15))
+    labels = torch.randint(3, (2, 40), generator=random)
+    scores = probe.ridge(features, labels, asked, 3)
+    for s in range(2):
+        scaler = StandardScaler().fit(features[s].double())
+        model = Ridge(probe.PENALTY * 40).fit(scaler.transform(features[s].double()), np.eye(3)[labels[s]])
+        np.testing.assert_allclose(scores[s], model.predict(scaler.transform(asked[s].double())), atol=1e-5)
+
+
+def test_a_probe_on_labels_is_always_right_and_on_nothing_is_no_better_than_chance(lab):
+    images = probe.of_classes(lab, ~probe.halves(lab)[0], 50)
+    names = torch.nn.functional.one_hot(lab.data.labels, 10).float()
+    where = {tuple(image.flatten().tolist()): i for i, image in enumerate(lab.data.inputs)}
+
+    def told(inputs):
+        return torch.stack([names[[where[tuple(one.flatten().tolist())] for one in own]] for own in inputs])
+
+    assert probe.probed(lab, told, images).tolist() == [100, 100]
+    blind = probe.probed(lab, lambda inputs: torch.ones(*inputs.shape[:2], 3), images)
+    assert (blind < 30).all()
+
+
+def test_the_probe_runs_and_its_record_has_the_defaults():
+    results = probe.run(probe.SMOKE)
+    everyone = {HARD, *METHODS, "teacher", "untrained", "pixels"}
+    assert set(results.table["method"]) == everyone and results.table["accuracy"].between(0, 100).all()
+    record = catalog.recorded("beyond_compression.probe")
+    assert record.complete and record.params["seeds"] == probe.DEFAULT.seeds >= 5
+    assert set(record.table["method"]) == everyone and set(record.table["images"]) == {100, 500}
+    for n in (100, 500):        # what the page says of its controls
+        hard = {"images": n, "method": HARD}
+        assert record.paired("accuracy", hard, hard | {"method": "pixels"}).low > 0.5
+        assert record.paired("accuracy", hard | {"method": "pixels"}, hard | {"method": "untrained"}).low > 0.5
+
+
+@pytest.mark.parametrize(("values", "words"), [({"images": 100}, ("images must be a list", "100")),
+                                               ({"images": (700,)}, ("images", "700")),
+                                               ({"probe_images": 2}, ("probe images", "2")),
+                                               ({"seeds": 0}, ("seeds", "0"))])
+def test_a_probe_that_cannot_be_is_refused(values, words, refuses):
+    with refuses(*words):
+        replace(probe.DEFAULT, **values)
 
 
 def test_the_second_scale_is_recorded_with_its_defaults():

@@ -50,6 +50,26 @@ def test_the_mimicry_matrix_names_its_diagonal(recorded):
     assert np.shape(heat.z) == (9, 8) and np.isfinite(heat.z).all()
 
 
+def test_the_probe_shows_every_method_and_control_in_both_sizes():
+    record = catalog.recorded("beyond_compression.probe")
+    plot = figures.probe(record)
+    assert "image/png" in bundle(plot.figure, plot.reading) and not re.search(r"\bnan\b|None", plot.reading)
+    shown = [(trace.xaxis, trace.y[0]) for trace in plot.figure.data if trace.mode == "markers"]
+    assert len(shown) == len(set(shown)) == 2 * (len(METHODS) + 3)
+    pixels = record.paired("accuracy", {"images": 500, "method": "pixels"}, {"images": 500, "method": "hard labels"})
+    assert f"pixels {pixels.mean:+.1f}" in plot.reading
+    assert "not been run" in figures.probe(Results(record.table.head(0))).reading
+
+
+def test_labels_of_the_two_rules_do_not_touch(recorded):
+    """Catches heights in points where the axis grew: 16 pixels are a line of text."""
+    figure = figures.two_rules(recorded).figure
+    values = [y for trace in figure.data for y in column(trace.y)]
+    per_point = (figure.layout.height - 70) / (1.12 * (max(values) - min(values)))      # plotly pads an axis by 6%
+    heights = sorted(note.y for note in figure.layout.annotations)
+    assert len(heights) == len(METHODS) and min(np.diff(heights)) * per_point > 16
+
+
 def test_figures_without_runs_say_so():
     nothing = Results(catalog.recorded("beyond_compression").table.head(0))
     for draw in DRAWN.values():

@@ -11,7 +11,7 @@ from kdutils.errors import ParameterError
 from kdutils.lessons.beyond_compression.panels.long_tail import METHODS as REPAIRS
 from kdutils.lessons.beyond_compression.panels.long_tail import LongTail
 from kdutils.lessons.beyond_compression.panels.method_race import MethodRace
-from kdutils.lessons.beyond_compression.panels.nine_lenses import CHANGES, NineLenses
+from kdutils.lessons.beyond_compression.panels.nine_lenses import CHANGES, TALLEST, NineLenses
 from kdutils.lessons.beyond_compression.panels.poison_labels import PoisonLabels
 from kdutils.objectives import METHODS
 
@@ -50,6 +50,20 @@ def test_every_lens_has_two_pictures_which_differ_only_when_something_happens(le
     np.testing.assert_array_equal(told, same[0])
     assert not np.allclose(told, own) and method in lenses.reading()
     assert len(y(lenses, "loss")) == 9
+
+
+def test_a_bar_that_would_be_too_tall_says_its_value(lenses):
+    """Catches bars that end at the cap and pass for 400%."""
+    tall = 0
+    for change in CHANGES:
+        lenses.set(change=change, amount=1.0)
+        said = next(trace for trace in lenses.chart.figure().data if trace.uid == "taller").text
+        for name, text, height in zip(lenses.found, said, y(lenses, "loss"), strict=True):
+            found = lenses.found[name]
+            assert height == pytest.approx(min(found, TALLEST), rel=1e-5)
+            assert text == (f"{found:,.0f}" if found > TALLEST else "")
+            tall += found > TALLEST
+    assert tall
 
 
 def test_lenses_answer_at_once(lenses):

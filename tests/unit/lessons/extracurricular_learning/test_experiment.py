@@ -11,14 +11,15 @@ import torch
 from kdutils import claims
 from kdutils.datasets.gaze import angular_error, eyes
 from kdutils.lessons import catalog
-from kdutils.lessons.extracurricular_learning import digits, experiment, fashion, gaze, toy
-from kdutils.lessons.extracurricular_learning.claims import CLAIMS
+from kdutils.lessons.extracurricular_learning import digits, experiment, fashion, gaze, large_eyes, toy
+from kdutils.lessons.extracurricular_learning.claims import LARGE_EYES, PAGE
 from kdutils.lessons.extracurricular_learning.experiment import ExtracurricularLearning, prepare, run
 from kdutils.lessons.extracurricular_learning.gap import gap_closed
 from kdutils.lessons.extracurricular_learning.teachers import ENSEMBLE
 from kdutils.lessons.extracurricular_learning.transfer import Arm, Block, positions, task
 from kdutils.objectives import gaussian, united
 from kdutils.results import Results
+from kdutils.rng import derive
 
 SMALL = replace(experiment.SMOKE, seeds=2, gaze_labels=60, gaze_sizes=(20, 40), gaze_extra=50, gaze_queries=(20,),
                 digit_extra=60, equal_images=30, views=(1, 3), teacher_steps=15, gaze_steps=10, digit_steps=10,
@@ -182,7 +183,7 @@ def test_the_photograph_is_grey_and_no_digit():
     ({"share": 1.5}, ("share", "1.5")), ({"temperature": 0.0}, ("temperature", "0.0")), ({"views": ()}, ("views", "0")),
     ({"digit_sizes": (2000,)}, ("digit sizes", "2000")), ({"gaze_sizes": (10, 10)}, ("gaze_sizes", "10")),
     ({"seeds": 0}, ("seeds", "0")), ({"gaze_sizes": (2000,)}, ("gaze sizes", "2000")),
-    ({"gaze_sizes": 100}, ("gaze_sizes must be a list", "got 100")), ({"views": "10"}, ("views must be a list", "'10'")),
+    ({"gaze_sizes": 100}, ("gaze_sizes must be a list", "got 100")), ({"views": "10"}, ("views must be", "'10'")),
     ({"digit_sizes": [20, "50"]}, ("digit sizes", "'50'")),
     ({"equal_images": 5000}, ("equal images", "5000"))])
 def test_wrong_parameters_are_refused_in_one_sentence(change, words, refuses):
@@ -205,6 +206,55 @@ def test_pictures_are_halved_by_means_of_four_pixels():
 def test_a_second_scale_that_cannot_be_is_refused(change, words, refuses):
     with refuses(*words):
         replace(fashion.DEFAULT, **change)
+
+
+def test_large_eyes_are_asked_the_questions_of_the_small_ones():
+    """Catches a second scale that measures other arms than its claims name, or other rules than the first one's."""
+    results = large_eyes.run(large_eyes.SMOKE)
+    assert results.complete and set(results.table["seed"]) == {0, 1}
+    assert set(results.where(part="gaze")["method"]) == {
+        "labels", "same", "fresh", "jitter", "mixup", "unsure mixup", "labels + jitter", "labels + mixup", "teacher"}
+    assert set(results.where(part="means")["method"]) == {"same", "fresh"}
+    small = {claim.id: claim for claim in PAGE}
+    for claim in LARGE_EYES:
+        first = small[claim.id.removesuffix("-36")]
+        assert claim.parts == first.parts and claim.experiment == "extracurricular_learning.large_eyes"
+
+
+def test_a_world_of_large_eyes_has_pictures_and_networks_of_that_size():
+    world = gaze.World(large_eyes.SMOKE, large_eyes.SCALE)
+    assert world.test.inputs.shape[2:] == (1, 36, 60) and len(world.teachers.population) == 2 * ENSEMBLE
+    torch.testing.assert_close(world.labelled.inputs[1], eyes(40, derive(1, "labelled"), "mpiigaze").inputs)
+    unsure = world.sampled(gaze.UNSURE, world.own(20).inputs, 5)
+    mixed = world.sampled("mixup", world.own(20).inputs, 5 * gaze.CANDIDATES)
+
+    def width(inputs):
+        return world.teachers.gaussians(inputs)["log_variance"].sum(-1)
+
+    torch.testing.assert_close(width(unsure).sort(1).values, width(mixed).sort(1).values[:, -5:])
+
+
+@pytest.mark.parametrize("change, words", [({"gaze_sizes": 100}, ("gaze_sizes must be a list",)),
+                                           ({"gaze_sizes": (5000,)}, ("gaze sizes", "5000")),
+                                           ({"share": 2}, ("share", "2")), ({"seeds": 0}, ("seeds", "0"))])
+def test_large_eyes_that_cannot_be_are_refused(change, words, refuses):
+    with refuses(*words):
+        replace(large_eyes.DEFAULT, **change)
+
+
+def test_the_record_of_large_eyes_says_what_the_page_teaches():
+    large, small = (catalog.recorded(name) for name in ("extracurricular_learning.large_eyes",
+                                                        "extracurricular_learning"))
+    assert large.complete and large.params["seeds"] == large_eyes.DEFAULT.seeds >= 5
+    assert {claim.id: claims.verdict(claim, large) for claim in LARGE_EYES} == {"X2-36": claims.NOISY,
+                                                                              "X3-36": claims.NOISY}
+    mixed = {"part": "gaze", "images": 100, "method": "mixup"}
+    gains = [one.paired("degrees", mixed, mixed | {"method": "same"}) for one in (small, large)]
+    assert gains[0].low > 0 > gains[1].high, "mixed eyes hurt the small networks and help the convolutional ones"
+    same = {"part": "gaze", "images": 100}
+    fresh = gap_closed(large, "degrees", same | {"method": "fresh"}, same | {"method": "same"},
+                       same | {"method": "teacher"})
+    assert 50 < fresh.share < 65 and fresh.low > 40
 
 
 # The gap -----------------------------------------------------------------------------------------------------------
@@ -250,7 +300,7 @@ def test_the_record_is_of_the_default_experiment(record):
 
 
 def test_the_record_says_what_the_page_teaches(record):
-    verdicts = {claim.id: claims.verdict(claim, record) for claim in CLAIMS}
+    verdicts = {claim.id: claims.verdict(claim, record) for claim in PAGE}
     assert verdicts == {"X1": claims.NOISY, "X2": claims.OPPOSITE, "X3": claims.SEEN, "X4": claims.NOISY,
                         "X5": claims.NOT_SEEN, "X6": claims.NOISY, "X7": claims.SEEN, "X8": claims.SEEN,
                         "X9": claims.SEEN}

@@ -10,7 +10,9 @@ from helpers import column
 from kdutils.datasets.gaze import eyes
 from kdutils.lessons import catalog
 from kdutils.lessons.extracurricular_learning import figures
+from kdutils.lessons.extracurricular_learning.claims import LARGE_EYES, PAGE
 from kdutils.plots import static
+from kdutils.results import Results
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +87,22 @@ def test_far_from_the_data_the_two_teachers_change_places(results):
     plot = figures.far_from_data(results)
     small, large = (column(trace.y) for trace in plot.figure.data if trace.name)
     assert large[0] > small[0] and large[-1] < small[-1]
+
+
+def test_both_scales_stand_side_by_side_with_their_verdicts(results):
+    large = catalog.recorded("extracurricular_learning.large_eyes")
+    frame = figures.both_scales(results, large, [(PAGE[1], LARGE_EYES[0])]).frame
+    mixed = frame[frame["what is measured"].str.contains("mixed eyes against the same")].iloc[0]
+    assert mixed["10×14 [95%]"].startswith("+0.4") and "opposite" in mixed["10×14 [95%]"]
+    assert mixed["36×60 [95%]"].startswith("-0.4") and "✓ seen" in mixed["36×60 [95%]"]
+    nothing = Results(large.table.head(0))
+    missing = figures.both_scales(results, nothing, [(PAGE[1], LARGE_EYES[0])]).frame
+    assert missing["36×60 [95%]"].str.contains("not measured").all()
+
+
+def test_pools_and_calibration_read_the_large_eyes_too():
+    large = catalog.recorded("extracurricular_learning.large_eyes")
+    assert "fresh is best" in figures.pools(large).reading and "6 seeds" in figures.calibration(large).reading
 
 
 def test_pointers_end_where_the_iris_is():
