@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 from kdutils.lessons import catalog
 from kdutils.lessons.extracurricular_learning.experiment import ExtracurricularLearning
 from kdutils.lessons.extracurricular_learning.figures import ellipse, point, reversed_greys
-from kdutils.lessons.extracurricular_learning.gaze import STUDENT, World, scores
+from kdutils.lessons.extracurricular_learning.gaze import World, scores
 from kdutils.lessons.extracurricular_learning.transfer import Arm, Block, untrained
 from kdutils.live.control import Choice
 from kdutils.live.curves import add_band, clear_band, grow_band, show_answers
@@ -155,7 +155,7 @@ class GazeLab(AnsweringPanel):
         self.running = dict(self.values)
         blocks = {"own": self.own, "pool": self._block_of(self.running["pool"], self.running["queries"])}
         arms = [Arm("same"), Arm("pool", "pool")]
-        population, work, knobs = untrained(blocks, arms, self.world.seeds, STUDENT, self.world.params.share)
+        population, work, knobs = untrained(blocks, arms, self.world.seeds, self.world.scale.student, self.world.params.share)
         return train(population, work, MATCH[self.running["match"]], knobs, self.recipe, every=10)
 
     def observe(self, snapshot: Snapshot) -> None:
