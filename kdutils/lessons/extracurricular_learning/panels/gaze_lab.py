@@ -155,7 +155,8 @@ class GazeLab(AnsweringPanel):
         self.running = dict(self.values)
         blocks = {"own": self.own, "pool": self._block_of(self.running["pool"], self.running["queries"])}
         arms = [Arm("same"), Arm("pool", "pool")]
-        population, work, knobs = untrained(blocks, arms, self.world.seeds, self.world.scale.student, self.world.params.share)
+        population, work, knobs = untrained(blocks, arms, self.world.seeds, self.world.scale.student,
+                                            self.world.params.share)
         return train(population, work, MATCH[self.running["match"]], knobs, self.recipe, every=10)
 
     def observe(self, snapshot: Snapshot) -> None:
