@@ -174,7 +174,7 @@ class NineLenses(Panel):
         shown = np.minimum(heights, TALLEST)
         self.chart.set("loss", y=shown)
         self.chart.set("taller", y=shown)
-        self.chart.restyle("taller", {"text": [f"{height:,.0f}" * (height > TALLEST) for height in heights]})
+        self.chart.restyle("taller", {"text": [f"{height:,.0f}" if height > TALLEST else "" for height in heights]})
         self.chart.set("chosen", x=[list(METHODS).index(self.values["method"])], y=[-3.0])
         self.chart.layout({"yaxis3": {"range": [-6, float(max(110, 1.1 * shown.max()))]}})
 
