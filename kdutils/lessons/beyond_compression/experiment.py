@@ -6,7 +6,7 @@ are in percent, measured on the 597 test digits of the seed's split after the la
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from kdutils.cohorts import Setting, Splits, cohort, collect, distilled, teacher
 from kdutils.datasets import exponential_counts, label_noise, long_tail, power_law_counts, take, wrong_share
 from kdutils.errors import between, different, positive, sound, whole
 from kdutils.lessons.beyond_compression.mimicry import matrix_rows
-from kdutils.lessons.beyond_compression.race import HARD, Race, race, teach
+from kdutils.lessons.beyond_compression.race import HARD, TEACHER_RECIPE, Race, race, teach
 from kdutils.networks import MLP, ConvNet
 from kdutils.results import Results
 from kdutils.training import Recipe
@@ -34,6 +34,7 @@ class BeyondCompression:
     seeds: int = 10                     # runs per setting, each with its own split
     few: int = 100                      # images of the few-shot race
     steps: int = 150                    # of a student in a race; batches of 32
+    teacher_steps: int = 300            # of a teacher in a race; batches of 64
     noise_images: int = 400             # of the race with wrong labels
     curve_images: int = 500             # of the noise curves
     noise: float = 0.4                  # its share of labels drawn anew from all ten classes
@@ -50,7 +51,7 @@ class BeyondCompression:
 
     def __post_init__(self):
         sound(self)
-        for name in ("seeds", "few", "steps", "memorising", "stopped", "curve_steps"):
+        for name in ("seeds", "few", "steps", "teacher_steps", "memorising", "stopped", "curve_steps"):
             whole(name.replace("_", " "), getattr(self, name), 1)
         whole("fewest", self.fewest, 1, self.most - 1, why="less than the most")
         positive("temperature", self.temperature)
@@ -66,7 +67,7 @@ class BeyondCompression:
 
 DEFAULT = BeyondCompression()
 # Every part of the default, so that every claim is measured, if badly: few seeds and steps.
-SMOKE = BeyondCompression(seeds=2, steps=25, memorising=60, stopped=20, curve_steps=40)
+SMOKE = BeyondCompression(seeds=2, steps=15, teacher_steps=60, memorising=60, stopped=20, curve_steps=40)
 
 
 def prepare(params: BeyondCompression) -> Splits:
@@ -99,10 +100,15 @@ def run(params: BeyondCompression, report: Callable[[str], None] = lambda line: 
     return collect(_groups(prepare(params), params, report), params, start, report)
 
 
+def teaching(params: BeyondCompression) -> Recipe:
+    """The recipe of the races' teachers."""
+    return replace(TEACHER_RECIPE, steps=params.teacher_steps)
+
+
 def _groups(lab: Splits, params: BeyondCompression, report) -> Iterator[list[dict]]:
     recipe, few = Recipe(params.steps, 32), lab.transfer(params.few)
     report(f"{params.seeds} convolutional teachers of all {lab.pool.shape[1]:,} images (from the cache if possible)")
-    clean = teach(lab, lab.pool, attacked=lab.pool)
+    clean = teach(lab, lab.pool, recipe=teaching(params), attacked=lab.pool)
     report(f"nine methods on {params.few} images")
     yield race_rows(race(lab, clean, few).run(recipe), part="few-shot", images=params.few)
     report(f"the same, every term as strong as the labels at the start, and nine methods on all {lab.pool.shape[1]:,}")
@@ -152,7 +158,7 @@ def _equal_rows(lab: Splits, clean, few: Tensor, recipe: Recipe, params) -> list
 def _noise_race(lab: Splits, params) -> list[dict]:
     """Teacher and students see the same wrong labels; the teacher has the recipe of the races."""
     images, labels = lab.transfer(params.noise_images), noisy_labels(lab, params.noise)
-    told = teach(lab, images, labels=labels, attacked=images)
+    told = teach(lab, images, recipe=teaching(params), labels=labels, attacked=images)
     students = race(lab, told, images, labels=labels).run(Recipe(params.steps, 32))
     rows = race_rows(students, part="noise race", images=params.noise_images, noise=params.noise)
     right = {"accuracy": lab.accuracy(told.outputs["logits"])}
@@ -162,7 +168,7 @@ def _noise_race(lab: Splits, params) -> list[dict]:
 def _imbalance_race(lab: Splits, params) -> list[dict]:
     name, counts = profiles(params)[0]
     images = tails(lab, counts)
-    told = teach(lab, images, attacked=images)
+    told = teach(lab, images, recipe=teaching(params), attacked=images)
     students = race(lab, told, images).run(Recipe(params.steps, 32))
     rows = []
     for method, logits in students.predict(take(lab.data.inputs, lab.test)).items():
@@ -176,7 +182,7 @@ def _gap_rows(lab: Splits, few: Tensor, recipe: Recipe, params) -> list[dict]:
     rows, small = [], ConvNet(channels=SIZES[0])
     methods = ("KD", "FitNets", "AT", "FSP", "RKD", "SP")
     for size in SIZES:
-        told = teach(lab, lab.pool, ConvNet(channels=size))
+        told = teach(lab, lab.pool, ConvNet(channels=size), teaching(params))
         words = "-".join(map(str, size))
         students = race(lab, told, few, ((HARD, *methods) if size == SIZES[0] else methods), small)
         rows += race_rows(students.run(recipe), part="gap", images=params.few, teacher_size=words)
