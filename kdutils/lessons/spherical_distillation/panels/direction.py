@@ -41,7 +41,7 @@ class DirectionPanel(Panel):
 
     def build_figure(self) -> go.Figure:
         figure = make_subplots(rows=1, cols=3, column_widths=[0.36, 0.27, 0.37], horizontal_spacing=0.09,
-                               subplot_titles=["answers as arrows, and a step down each loss", "probabilities, T = 1",
+                               subplot_titles=["answers, and a step down each loss", "probabilities, T = 1",
                                                "loss by the student's length"])
         for k, name in enumerate(CLASSES):
             x, y = (8 * PLANE[k] / math.sqrt(2)).tolist()
@@ -53,9 +53,8 @@ class DirectionPanel(Panel):
                            line={"color": COLOURS["SKD"], "width": 1, "dash": "dot"}, row=1, col=1, hoverinfo="skip")
         for uid, kind, width in (("teacher", "teacher", 4), ("student", "distilled", 4), ("KD step", "one scalar", 3),
                                  ("SKD step", "SKD", 3)):
-            name = {"student": "student", "teacher": "teacher"}.get(uid, uid)
-            figure.add_scatter(uid=uid, x=[0.0, 0.0], y=[0.0, 0.0], mode="lines+markers", name=name, row=1, col=1,
-                               line={"color": COLOURS[kind], "width": width},
+            figure.add_scatter(uid=uid, x=[0.0, 0.0], y=[0.0, 0.0], mode="lines+markers", name=uid, row=1, col=1,
+                               showlegend=not uid.endswith("step"), line={"color": COLOURS[kind], "width": width},
                                marker={"size": [0, 9], "symbol": "circle", "color": COLOURS[kind]})
         for uid, kind, offset in (("teacher says", "teacher", -0.4), ("student says", "distilled", 0.0)):
             figure.add_bar(uid=uid, x=[0, 1, 2], y=[0.0] * 3, width=0.4, offset=offset, showlegend=False, row=1, col=2,
@@ -67,11 +66,11 @@ class DirectionPanel(Panel):
                            marker={"color": COLOURS["SKD"], "size": 9, "symbol": "diamond"}, showlegend=False)
         for uid, kind in (("KD", "one scalar"), ("SKD", "SKD")):
             figure.add_scatter(uid=f"{uid} by length", x=LENGTHS, y=np.zeros(len(LENGTHS)), mode="lines", row=1, col=3,
-                               name=f"{uid} loss", line={"color": COLOURS[kind], "width": 2.5,
+                               name=f"{uid}, step and loss", line={"color": COLOURS[kind], "width": 2.5,
                                                          "dash": "solid" if uid == "KD" else "dash"})
             figure.add_scatter(uid=f"{uid} now", x=[0.0], y=[0.0], mode="markers", showlegend=False, row=1, col=3,
                                marker={"color": COLOURS[kind], "size": 10})
-        figure.update_layout(base_layout(height=390, margin={"t": 80, "l": 30}, legend={"y": 1.13}))
+        figure.update_layout(base_layout(height=390, margin={"t": 80, "l": 30, "b": 60}, legend={"y": 1.13}))
         title_fonts(figure)
         figure.update_xaxes(range=[-8.6, 8.6], visible=False, constrain="domain", col=1)
         figure.update_yaxes(range=[-8.6, 8.6], visible=False, scaleanchor="x", col=1)
