@@ -64,7 +64,7 @@ class LongTail(PairLab):
             figure.add_scatter(uid=f"recall {uid}", x=[], y=[], mode="lines+markers", name=name, row=1, col=2,
                                line={"color": COLOURS[uid]}, marker={"symbol": symbol, "size": 9})
         self.add_gains(figure, 3)
-        figure.update_layout(base_layout(height=380, margin={"t": 70, "l": 45}, legend={"y": 1.1}))
+        figure.update_layout(base_layout(height=380, margin={"t": 70, "l": 45, "b": 60}, legend={"y": 1.1}))
         title_fonts(figure)
         figure.update_xaxes(title_text="class, the most frequent first", dtick=1, range=[0.4, 10.6], col=1)
         figure.update_xaxes(title_text="class, the most frequent first", dtick=1, range=[0.4, 10.6], col=2)

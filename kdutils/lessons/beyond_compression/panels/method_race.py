@@ -64,7 +64,7 @@ class MethodRace(TrainingPanel):
                                marker={"color": colour, "symbol": symbol, "size": 10},
                                hovertemplate="%{y:+.1f}<extra>" + name + "</extra>")
         add_recorded(figure, "recorded run", 2)
-        figure.update_layout(base_layout(height=390, margin={"t": 70, "l": 45}, legend={"y": 1.1}))
+        figure.update_layout(base_layout(height=390, margin={"t": 70, "l": 45, "b": 60}, legend={"y": 1.1}))
         title_fonts(figure)
         figure.update_xaxes(title_text="training steps", range=[0, self.recipe.steps], col=1)
         figure.update_yaxes(range=[0, 100], col=1)

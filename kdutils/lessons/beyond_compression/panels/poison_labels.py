@@ -61,7 +61,7 @@ class PoisonLabels(PairLab):
         for kind in KINDS:
             add_band(figure, f"heart {kind}", kind, kind, 2, shown=False)
         self.add_gains(figure, 3)
-        figure.update_layout(base_layout(height=380, margin={"t": 70, "l": 45}, legend={"y": 1.1}))
+        figure.update_layout(base_layout(height=380, margin={"t": 70, "l": 45, "b": 60}, legend={"y": 1.1}))
         title_fonts(figure)
         figure.update_yaxes(range=[0, 100], col=1)
         figure.update_yaxes(range=[0, 100], col=2)

@@ -90,7 +90,7 @@ class ConfidenceMeter(AnsweringPanel):
                                          translucent(COLOURS["distilled"], 0.45)]})
         add_recorded(figure, "recorded run", 3)
         add_answers(figure, "distilled", "highlight", col=3)
-        figure.update_layout(base_layout(height=390, margin={"t": 80, "l": 50}, legend={"y": 1.13}))
+        figure.update_layout(base_layout(height=390, margin={"t": 80, "l": 50, "b": 60}, legend={"y": 1.13}))
         title_fonts(figure)
         figure.update_xaxes(title_text="standard deviation over the classes", range=[0, 12], col=1)
         figure.update_yaxes(title_text="share of answers (%)", rangemode="tozero", col=1)

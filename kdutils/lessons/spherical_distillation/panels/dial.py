@@ -63,7 +63,7 @@ class TemperatureDial(Panel):
                            marker={"color": COLOURS["SKD"], "size": 11})
         figure.add_scatter(uid="uniform", x=TEMPERATURES, y=np.zeros(len(TEMPERATURES)), mode="lines", row=1, col=2,
                            line={"color": translucent(COLOURS["other"], 0.9), "dash": "dot"}, name="1/C: says nothing")
-        figure.update_layout(base_layout(height=370, margin={"t": 80}, legend={"y": 1.13}))
+        figure.update_layout(base_layout(height=380, margin={"t": 80, "b": 60}, legend={"y": 1.13}))
         title_fonts(figure)
         figure.update_xaxes(type="log", tickvals=TICKS, ticktext=[f"{t:g}" for t in TICKS], range=[-0.35, 1.86],
                             title_text="temperature T")
