@@ -1,5 +1,6 @@
 """How an exercise is checked: one function per exercise, which returns praise or raises Wrong with the reason."""
 
+import dis
 import html
 import traceback
 from collections.abc import Callable, Mapping
@@ -9,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kdutils.course.diagnosis import Case, Wrong, compare, judge
 from kdutils.errors import ParameterError, one_of
 from kdutils.lessons import catalog
 
+__all__ = ["Case", "Feedback", "NotDone", "Wrong", "answer_of", "check", "compare", "exercise", "judge", "teaches"]
+
 PASSED, NOT_DONE, WRONG = "right", "not done yet", "not right yet"
 _LOOK = {PASSED: ("✓", "#009E73"), NOT_DONE: ("…", "#7f7f7f"), WRONG: ("✗", "#D55E00")}
-
-class Wrong(Exception):
-    """The answer is wrong; the message says why, and never gives the solution away."""
 
 
 class NotDone(Exception):
@@ -57,13 +58,14 @@ def check(name: str, answer: Any) -> Feedback:
     known = catalog.exercises()
     looks = known[one_of("exercise", name, known)]
     try:
+        _unquoted(answer)
         return Feedback(name, PASSED, looks(answer))
     except NotDone:
         return Feedback(name, NOT_DONE, "Replace the line that is marked, run the cell, and run this one again.")
     except Wrong as reason:
         return Feedback(name, WRONG, str(reason))
     except ParameterError as reason:
-        return Feedback(name, WRONG, f"One of your values is not allowed: {reason}")
+        return Feedback(name, WRONG, f"That cannot be tried: {reason}")
     except Exception as error:
         said = str(error).rstrip(".") or "no message"
         return Feedback(name, WRONG, f"Your code raised {type(error).__name__}: {said}{_where(error, answer)}.")
@@ -76,12 +78,25 @@ def _where(error: Exception, answer: Any) -> str:
     return f", in the line `{lines[-1]}`" if lines and lines[-1] else ""
 
 
+def _unquoted(answer: Any) -> None:
+    """Raise Wrong for a number in quotes, the commonest slip where a setting is asked for."""
+    for value in answer.values() if isinstance(answer, Mapping) else [answer]:
+        if isinstance(value, str):
+            try:
+                float(value)
+            except ValueError:
+                continue
+            raise Wrong(f"{value!r} is a text. Write the number without quotes: {value}.")
+
+
 def answer_of(function: Callable, *arguments) -> Tensor:
     """What the reader's function returns, as a float64 tensor; a stub's None means that it is not done."""
     if not callable(function):
         raise Wrong(f"Give the function itself, not a value of type {type(function).__name__}.")
     # Copies: a function that works in place must not change the examples of this check and of later ones.
     result = function(*(one.clone() if isinstance(one, Tensor) else one for one in arguments))
+    if result is None and not _says_none(function):
+        raise Wrong("Your function gave nothing back: is `return` missing in its last line?")
     if result is None or result is ...:
         raise NotDone
     try:
@@ -90,14 +105,23 @@ def answer_of(function: Callable, *arguments) -> Tensor:
         raise Wrong(f"Return a number or a tensor of numbers, not a value of type {type(result).__name__}.") from None
 
 
-def compare(got: Tensor, right: Tensor, slips: Mapping[str, Tensor]) -> None:
-    """Raise Wrong unless got equals right; `slips` maps an explanation to the value that this mistake would give."""
-    if got.shape == right.shape and torch.allclose(got, right, rtol=1e-4, atol=1e-6):
-        return
-    for why, value in slips.items():
-        if value.shape == got.shape and torch.allclose(got, value, rtol=1e-4, atol=1e-6):
-            raise Wrong(why)
-    if got.shape != right.shape:
-        raise Wrong(f"The shape is {tuple(got.shape)}, it should be {tuple(right.shape)}.")
-    at = (got - right).abs().flatten().argmax()
-    raise Wrong(f"On a test input one value is {got.flatten()[at]:.4f}, it should be {right.flatten()[at]:.4f}.")
+def teaches(function: Callable, student: Tensor, *more) -> None:
+    """Raise Wrong unless what the function makes of the student's outputs has a gradient: without one nothing is
+    learnt. For a check to ask once the value is right.
+    """
+    leaf = student.clone().requires_grad_()
+    loss = function(leaf.clone(), *more)  # not the leaf itself, which no function may work on in place
+    if not (isinstance(loss, Tensor) and loss.requires_grad):
+        raise Wrong("The value is right, but no gradient leads back to the student, so nothing would be learnt. "
+                    "Return the tensor itself: no .item(), .detach(), float() or numpy.")
+
+
+def _says_none(function: Callable) -> bool:
+    """Whether the last line of a function is `return None`, as a stub's is, rather than a line without return."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return True
+    steps = [step for step in dis.get_instructions(code) if step.opname not in ("RESUME", "NOP", "COPY_FREE_VARS")]
+    last = steps[-1].positions.lineno
+    return all(step.opname in ("RETURN_VALUE", "RETURN_CONST") or (step.opname == "LOAD_CONST" and step.argval is None)
+               for step in steps if step.positions.lineno == last)

@@ -110,17 +110,17 @@ SLIPS = [
     ("00.1", {"distilled - hard": "hard - distilled"}, "The sign"),
     ("00.1", {".mean()": ""}, "the difference of each seed"),
     ("00.1", {".mean()": ".sum()"}, "the sum over seeds"),
-    ("00.1", {"(distilled - hard).mean()": "(distilled / hard).mean()"}, "it should be 3.4000"),
+    ("00.1", {"(distilled - hard).mean()": "(distilled / hard).mean()"}, "a gain in points is a difference"),
     ("00.1", {"(distilled - hard).mean()": "(distilled - hard)[:2]"}, "The shape is (2,), it should be ()"),
     ("00.2", {" / n**0.5": ""}, "standard deviation of single seeds"),
     ("00.2", {"t * differences": "differences"}, "multiply it by the t quantile"),
     ("00.2", {"t * differences": "1.96 * differences"}, "Student's t is wider"),
     ("00.2", {"differences.std()": "differences.std(correction=0)"}, "n - 1 in the denominator"),
     ("00.2", {"return t": "return 2 * t"}, "Half the interval"),
-    ("00.2", {"n**0.5": "n"}, "it should be"),
+    ("00.2", {"n**0.5": "n"}, "by the square root of n"),
     ("00.3", {"38": "37"}, "still includes zero"),
-    ("00.3", {"38": "5"}, "± 1.86: it still includes zero"),
-    ("00.3", {"38": "1000"}, "about half as many would do"),
+    ("00.3", {"38": "5"}, "± 1.862: it still includes zero"),
+    ("00.3", {"38": "70"}, "about half as many would do"),
     ("00.3", {"38": "1"}, "at least 2"),
     ("00.3", {"38": "36.9"}, "whole number"),
     ("00.3", {"38": "'forty'"}, "whole number"),
@@ -148,7 +148,7 @@ SLIPS = [
     ("01.3", {"teacher.exp() * (teacher - student)": "student.exp() * (student - teacher)", "sum(-1).mean()": "mean()"},
      "Two mistakes are left: the mean over classes, and the direction"),
     ("01.3", {".sum(-1).mean()": ".sum(-1)"}, "The shape is (4,)"),
-    ("01.4", {"32": "0"}, "temperature must be a number > 0"),
+    ("01.4", {"32": "0"}, "temperature must be between 0.5 and 32"),
     ("01.4", {"1200": "5000"}, "between 1 and 1200"),
     ("01.4", {"1200": "'all'"}, "transfer must be a whole number"),
     ("01.4", {', "temperature": 32': ""}, "Give both values"),
@@ -187,8 +187,8 @@ SLIPS = [
      "Two mistakes are left: each image has its own ranking"),
     ("02.3", {".softmax(-1)": ""}, "Take the softmax first"),
     ("02.3", {".mean()": ""}, "The shape is (4,)"),
-    ("02.4", {"4": "0"}, "temperature must be a number > 0"),
-    ("02.4", {"4": "'warm'"}, "temperature must be a number > 0"),
+    ("02.4", {"4": "0"}, "temperature must be between 0.5 and 32"),
+    ("02.4", {"4": "'warm'"}, "temperature must be between 0.5 and 32"),
     ("02.4", {"4": "1"}, "At T = 1 tolerance still helps: +"),
     ("03.1", {"block.logsumexp(-1)": "block.sum(-1)"}, "the plain sum"),
     ("03.1", {"block.logsumexp(-1)": "block.amax(-1)"}, "the largest subclass alone"),
@@ -318,10 +318,9 @@ def test_every_exercise_has_at_least_two_wrong_answers_here():
     ("02.2", {"ranked[:, 1:ranks].mean(-1)": "ranked[:, 1:ranks].sum(-1) / (ranks - 1)"}),
     ("02.3", {"ranked[:, 1:ranks].sum(-1) / (ranks - 1)": "ranked[:, 1:ranks].mean(-1)"}),
     ("02.3", {"logits.softmax(-1)": "logits.sub_(1).softmax(-1)"}),
-    ("03.1", {"block.logsumexp(-1)": "block.exp().sum(-1).log()"}),
     # Another logit of the same probabilities: each image's are shifted.
     ("03.1", {STACKED: "torch.stack([b.sum(-1).log() for b in logits.softmax(-1).split(sizes, -1)], -1)"}),
-    ("03.1", {"block.logsumexp(-1)": "block.sub_(1).logsumexp(-1)"}),
+    ("03.1", {"logits.split": "logits.sub_(1).split"}),
     ("03.2", {LAST: "(scores - 1 / t_aux).exp().mean(-1).log().mean()"}),
     ("03.2", {"v.square().mean(-1, keepdim=True)": "v.var(-1, keepdim=True, correction=0)"}),
     ("03.3", {"5,": "10,", "0.5": "50"}),
@@ -463,7 +462,7 @@ def test_a_value_out_of_range_is_said_in_the_packages_words():
     def asks_too_much(student, teacher, temperature):
         from kdutils.errors import positive
         return kd_loss(student, teacher, positive("temperature", -temperature))
-    assert "One of your values is not allowed: temperature must be a number > 0" in check("01.3", asks_too_much).message
+    assert "That cannot be tried: temperature must be a number > 0" in check("01.3", asks_too_much).message
 
 
 def test_an_interrupt_is_not_swallowed():

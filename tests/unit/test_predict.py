@@ -102,5 +102,5 @@ def test_headless_it_is_text_and_no_widget(question, headless, monkeypatch):
     assert "<summary>nothing &amp; all</summary>" in bundle["text/html"] and "&lt;T&gt;" in bundle["text/html"]
     assert bundle["text/plain"] == "Predict: What is <T> for? to cool | to soften | nothing & all"
     revealed = question.reveal()._repr_mimebundle_()
-    assert "<details" not in revealed["text/html"] and "It divides the logits &lt;z&gt;." in revealed["text/html"]
+    assert revealed["text/html"].startswith("<details>") and "It divides the logits &lt;z&gt;." in revealed["text/html"]
     assert revealed["text/plain"] == "You made no prediction. What happens: to soften. It divides the logits <z>."

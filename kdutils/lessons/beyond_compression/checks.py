@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kdutils.cohorts import HARD, Splits, cohort, distilled
-from kdutils.course.checks import NotDone, Wrong, answer_of, compare, exercise
+from kdutils.course.checks import NotDone, Wrong, answer_of, compare, exercise, teaches
 from kdutils.errors import whole
 from kdutils.lessons.beyond_compression.experiment import NOISY, noisy_labels, twins
 from kdutils.objectives import attention_loss, kd_loss
@@ -85,7 +85,7 @@ def attention(function) -> str:
             "The maps are divided by their sum; length one means the root of the sum of squares.":
                 (one / one.sum(1, keepdim=True) - other / other.sum(1, keepdim=True)).square().mean()}
         compare(answer_of(function, s, t), attention_loss(s, t), slips)
-        _teaches(function, s, t)
+        teaches(function, s, t)
     return "Sizes and channels are gone, places remain: networks of different widths can be compared."
 
 
@@ -104,7 +104,7 @@ def repaired_distillation(function) -> str:
         compare(got, right, {
             "The student comes first in yours: KL(student || teacher) is another divergence.": kd_loss(z, s, t),
             "Without the temperature inside the softmax the targets are not soft.": kd_loss(s, z, 1.0)})
-        _teaches(function, s, z, t)
+        teaches(function, s, z, t)
     return ("Both mistakes only change the size: with T = 4 and 100 classes the teacher would be 1,600 times weaker "
             "than meant, and the run would look like hard labels.")
 
@@ -138,15 +138,6 @@ def _stopped(steps: int, seeds: int = 10) -> tuple[Effect, Effect]:
             pass
     (to_the_end, by_kd), (stopped,) = (group.accuracy().cpu().numpy() for group in groups)
     return interval(stopped - to_the_end), interval(stopped - by_kd)
-
-
-def _teaches(function, student: Tensor, *more) -> None:
-    """The right value must also have a gradient: without one nothing is learnt."""
-    leaf = student.clone().requires_grad_()
-    loss = function(leaf, *more)
-    if not (isinstance(loss, Tensor) and loss.requires_grad):
-        raise Wrong("The value is right, but no gradient leads back to the student, so nothing would be learnt. "
-                    "Return the tensor itself: no .item(), .detach(), float() or numpy.")
 
 
 def _factor(got: Tensor, right: Tensor, batch: int, classes: int, t: float) -> None:

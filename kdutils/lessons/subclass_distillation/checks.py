@@ -10,16 +10,21 @@ from torch import Tensor
 
 from kdutils import metrics
 from kdutils.cohorts import Splits
-from kdutils.course.checks import NotDone, Wrong, answer_of, compare, exercise
+from kdutils.course.checks import NotDone, Wrong, answer_of, compare, exercise, teaches
 from kdutils.datasets import grouped
 from kdutils.errors import at_least, one_of, positive, whole
 from kdutils.lessons.subclass_distillation.teachers import subclass_teachers
 from kdutils.objectives import class_logits
 from kdutils.results import Effect, interval
 
-# Four images and five subclasses, of which no two images and no two subclasses are alike.
-_LOGITS = (2 * torch.sin(2.3 * torch.arange(4.0)[:, None] + 1.9 * torch.arange(5.0) ** 1.3)
-           + 0.4 * torch.arange(5.0)).double()
+
+def _batch(images: int, subclasses: int) -> Tensor:
+    """Logits of which no two images and no two subclasses are alike."""
+    return (2 * torch.sin(2.3 * torch.arange(float(images))[:, None]
+                          + 1.9 * torch.arange(float(subclasses)) ** 1.3)
+            + 0.4 * torch.arange(float(subclasses))).double()
+
+
 DEMO = (5, 1.0, 1.0)        # s, beta and T_aux of the authors' demo
 FRESH = 2000                # the first of the seeds that checks train with: no page and no choice of settings uses them
 
@@ -27,15 +32,19 @@ FRESH = 2000                # the first of the seeds that checks train with: no 
 @exercise("03.1")
 def my_class_logits(function) -> str:
     """my_class_logits(logits, sizes): one logit per class, (B, C), from subclass logits (B, S) blocked by class."""
-    for sizes in ((2, 3), (1, 4)):
-        blocks = _LOGITS.split(sizes, -1)
+    for sizes in ((2, 3), (1, 4), (1, 3, 2)):
+        logits = _batch(4, sum(sizes))
+        blocks = logits.split(sizes, -1)
         right = _by_block(blocks, lambda block: block.logsumexp(-1))
-        got = answer_of(function, _LOGITS, sizes)
+        got = answer_of(function, logits, sizes)
+        if len(sizes) > 2 and got.shape != right.shape:
+            raise Wrong(f"Right for two classes, not for {len(sizes)}: {tuple(got.shape)} should be "
+                        f"{tuple(right.shape)}. Go over the blocks, however many there are.")
         _compare_classes(got, right, {
             "That is the plain sum: its softmax multiplies the subclasses' exponentials. It is their sum that is the "
             "class's share.": _by_block(blocks, lambda block: block.sum(-1)),
             "That multiplies the subclasses' probabilities; the class has their sum.":
-                _by_block(_LOGITS.log_softmax(-1).split(sizes, -1), lambda block: block.sum(-1)),
+                _by_block(logits.log_softmax(-1).split(sizes, -1), lambda block: block.sum(-1)),
             "That is the largest subclass alone: the others of the class count too, and would get no gradient.":
                 _by_block(blocks, lambda block: block.amax(-1)),
             "That is the mean of the logits; the exponentials are to be added.":
@@ -48,6 +57,12 @@ def my_class_logits(function) -> str:
                 _by_block(blocks, lambda block: block.exp().sum(-1)),
             "Those are the classes' probabilities; the logits are their logarithms.": right.softmax(-1),
             "The sign: a class with larger subclasses has to come out as the more probable one.": -right})
+    for size in (1000.0, -1000.0):  # exp(1000) is infinite, exp(-1000) is 0
+        loud = size + _batch(3, 5)
+        if not answer_of(function, loud, (2, 3)).isfinite().all():
+            raise Wrong(f"Right, until the logits are near {size:g}: there exp is {'infinite' if size > 0 else '0'}. "
+                        "Which function of torch takes the logarithm of such a sum without writing it out?")
+    teaches(function, _batch(4, 5), (2, 3))
     return "softmax over these logits gives each class the sum of its subclasses' probabilities."
 
 
@@ -79,10 +94,10 @@ def _compare_classes(got: Tensor, right: Tensor, slips: Mapping[str, Tensor]) ->
 @exercise("03.2")
 def my_auxiliary(function) -> str:
     """my_auxiliary(logits, t_aux): the paper's auxiliary loss of a batch, a number."""
-    for t in (0.5, 2.0):
-        n, total = _LOGITS.shape
-        scores = _scores(_LOGITS, t)
-        got, constants = answer_of(function, _LOGITS, t), 1 / t + math.log(n)
+    for z, t in ((_batch(4, 5), 0.5), (_batch(4, 5), 2.0), (_batch(6, 7), 0.8)):
+        n, total = z.shape
+        scores = _scores(z, t)
+        got, constants = answer_of(function, z, t), 1 / t + math.log(n)
         if got.shape == scores.shape:
             raise Wrong(f"That is one number for each of the {n} x {n} pairs; the loss of a batch is a single one.")
 
@@ -90,8 +105,8 @@ def my_auxiliary(function) -> str:
             """The loss of other scores, or with other constants."""
             return scores.logsumexp(-1).mean() - constants
 
-        v = _standardised(_LOGITS)
-        over_batch = _standardised(_LOGITS.T).T
+        v = _standardised(z)
+        over_batch = _standardised(z.T).T
         off = ~torch.eye(n, dtype=torch.bool)
         right = loss(scores)
         compare(got, right, {
@@ -117,12 +132,14 @@ def my_auxiliary(function) -> str:
             "v.T @ v compares the subclasses with each other; it is the examples that are to be compared.":
                 loss(v.T @ v / (t * total)),
             "The scores are those of the logits; v is what they become with mean 0 and variance 1.":
-                loss(_LOGITS @ _LOGITS.T / (t * total)),
+                loss(z @ z.T / (t * total)),
             "The logits are standardised over the batch; it is each example's own S logits that get mean 0 and "
             "variance 1.": loss(over_batch @ over_batch.T / (t * total)),
             "The term -log n is missing: a collapsed batch should give 0, whatever its size.": loss(scores, 1 / t),
             "The term -1/T_aux is missing: a collapsed batch should give 0.": loss(scores, math.log(n)),
             "Both constants are missing, -1/T_aux and -log n: a collapsed batch should give 0.": loss(scores, 0.0),
+            "That is log 4 for any batch: n is the number of its examples, and it differs from batch to batch.":
+                loss(scores, 1 / t + math.log(4)),
             "1/T_aux is added; it is to be taken away, so that a collapsed batch gives 0.":
                 loss(scores, math.log(n) - 1 / t),
             "log n is added; it is to be taken away, so that a collapsed batch gives 0.":
@@ -137,6 +154,7 @@ def my_auxiliary(function) -> str:
             "j runs over the whole batch, i itself included.": loss(scores[off].view(n, n - 1)),
             "The variance is divided by S, not by S - 1 (correction=0).": loss((total - 1) / total * scores),
             "The sign: examples that look alike must cost more.": -right})
+    teaches(function, _batch(6, 7), 0.8)
     return "0 for a batch whose examples all look alike, never below -1/T_aux: the value says how divided they are."
 
 
