@@ -1,4 +1,5 @@
-// The browser's half of LiveFigure (live_figure.py). What is drawn lives in Python; this file only draws it.
+// The browser's half of LiveFigure (live_figure.py). What is drawn lives in Python; this file only draws it, and
+// arrange.js, which stands before it in the same module, fits it into the page.
 //
 // The model's state holds a whole frame (`first`, `numbers`), so that a view shows something before the kernel answers:
 // it may be busy with the cells below. Then
@@ -13,6 +14,8 @@
 const SHARED = "__kdutils_plotly__"; // one promise for all figures of the page
 const PATIENCE = 2_000; // ms without an answer until a reader is told
 const BURST = 300; // ms of drawing that may go on without a rest: a control's own frame and its answer's
+const CARD = 440; // px: a panel on the page is no higher, where its words allow
+const LEAST = 210; // px: a figure is no lower
 
 // ---- plotly.js, once per page -------------------------------------------------------------------------------------
 
@@ -157,10 +160,11 @@ async function render({ model, el }) {
       let took = 0, error = null;
       try {
         const start = performance.now();
-        const layout = themed(picture.layout);
-        const done = Plotly.react(plot, picture.data, layout, model.get("config"));
+        const { data, layout } = arrange(picture.data, themed(picture.layout), room());
+        const done = Plotly.react(plot, data, layout, model.get("config"));
         took = performance.now() - start;
         await done;
+        look();
         label(number);
       } catch (problem) {
         error = String(problem);
@@ -197,46 +201,49 @@ async function render({ model, el }) {
     show(message, buffers[0], message.number);
   }
 
-  // What ipywidgets leaves unsaid to a screen reader: a slider's name, the words for its value. A button's icon is a
-  // letter of a private alphabet, and no part of its name.
-  function nameControls() {
-    const card = el.closest(".kd-panel") ?? el;
-    for (const icon of card.querySelectorAll("button i")) icon.setAttribute("aria-hidden", "true");
-    for (const slider of card.querySelectorAll(".widget-slider")) {
-      const [handle, readout] = [slider.querySelector("[role=slider]"), slider.querySelector(".widget-readout")];
-      if (!handle || !readout || handle.hasAttribute("aria-label")) continue;
-      handle.setAttribute("aria-label", slider.querySelector("label").textContent);
-      const tell = () => {
-        if (handle.getAttribute("aria-valuetext") !== readout.textContent)
-          handle.setAttribute("aria-valuetext", readout.textContent);
-      };
-      const watch = new MutationObserver(tell);
-      watch.observe(readout, { childList: true, characterData: true, subtree: true });
-      watch.observe(handle, { attributes: true, attributeFilter: ["aria-valuetext"] });
-      tell();
+  // ---- the room that the page, or the stage, has for the figure
+
+  const card = () => el.closest(".kd-panel");
+  let used = { width: 0, words: 0 }, drawn = ""; // the most px that a card of this width has needed for words
+  let legend = {}; // the height of the legend as it was drawn, and in which room
+
+  function room() {
+    const panel = card(), onStage = Boolean(panel?.classList.contains("kd-stage"));
+    const page = panel?.clientWidth || el.clientWidth || DESIGN;
+    const tall = new Set(subplotsOf(picture.data, picture.layout).map(({ up }) => up.join())).size > 1;
+    panel?.classList.toggle("kd-beside", !onStage && tall && page >= NARROW);
+    const space = { width: el.clientWidth || DESIGN, stage: onStage, stack: !onStage && page < NARROW };
+    if (onStage) {
+      space.scale = parseFloat(getComputedStyle(panel).getPropertyValue("--kd-type")) / TYPE || 1;
+      space.height = Math.max(120, el.clientHeight - hint.offsetHeight);
+    } else if (panel && !space.stack) {
+      const under = panel.querySelector(".kd-reading")?.offsetHeight ?? 0;
+      const words = tall ? under + hint.offsetHeight + 32 : panel.offsetHeight - plot.offsetHeight;
+      if (used.width !== page) used = { width: page, words: 0 };
+      used.words = Math.max(used.words, words);
+      space.height = Math.min(picture.layout.height ?? 400, Math.max(LEAST, CARD - used.words));
     }
+    drawn = JSON.stringify(space);
+    return legend.of === drawn ? { ...space, legend: legend.height } : space;
   }
 
-  // They may be made after the figure, and the figure while its cell is out of sight.
-  const beside = new MutationObserver((changes) => {
-    if (changes.some(({ target }) => !plot.contains(target))) nameControls();
-  });
-  async function keepNaming() {
-    while (!el.isConnected && !closed.signal.aborted) await seconds(250);
-    if (closed.signal.aborted) return;
-    nameControls();
-    beside.observe(el.closest(".kd-panel") ?? el, { childList: true, subtree: true });
+  // A legend that took other lines than were foreseen: once more, now that its height is known.
+  function look() {
+    const box = plot._fullLayout?.legend, height = box?.orientation === "h" ? box._height : undefined;
+    if (height === undefined || legend.of === drawn && Math.abs(legend.height - height) < 3) return;
+    legend = { of: drawn, height };
+    again();
   }
 
   const again = () => { if (picture.data && due === null) { due = HERE; draw(); } };
   const theme = new MutationObserver(again);
-  theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name"] });
+  theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name", "data-jp-theme-light"] });
   // Also after a drawing while the cell was out of sight, which has no width.
-  const size = new ResizeObserver(([entry]) => {
-    const { width } = entry.contentRect;
-    if (!width || !plot.dataset.points || Math.abs(plot._fullLayout.width - width) <= 1) return;
-    // Refused if JupyterLab has taken the cell out of the page meanwhile; its return is another change of size.
-    Plotly.Plots.resize(plot).catch(() => {});
+  const size = new ResizeObserver(() => {
+    if (!el.clientWidth || !plot.dataset.points) return;
+    const before = drawn;
+    room();
+    if (drawn !== before) again();
   });
   size.observe(el);
   model.on("msg:custom", listen);
@@ -245,7 +252,6 @@ async function render({ model, el }) {
     if (closed.signal.aborted) return;
     Plotly = library;
     plot.textContent = "";
-    keepNaming();
     const first = structuredClone(model.get("first"));
     if (first?.spec) show(first, model.get("numbers"), HERE);
     model.send({ kind: "opened" });
@@ -258,7 +264,6 @@ async function render({ model, el }) {
   return () => {
     closed.abort();
     clearTimeout(slow);
-    beside.disconnect();
     theme.disconnect();
     size.disconnect();
     model.off("msg:custom", listen);

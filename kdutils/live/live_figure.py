@@ -17,6 +17,8 @@ import traitlets
 from kdutils.live.chart import Frame
 
 HERE = Path(__file__).parent
+# One module for the browser: how a figure fits its page, then how it is drawn.
+MODULE = "".join((HERE / name).read_text(encoding="utf-8") for name in ("arrange.js", "live_figure.js"))
 log = logging.getLogger(__name__)
 
 
@@ -98,7 +100,7 @@ def _library() -> PlotlyLibrary:
 class LiveFigure(anywidget.AnyWidget):
     """Draws a Chart with plotly.js. Made by `Chart.view`; talk to the chart, not to this."""
 
-    _esm = (HERE / "live_figure.js").read_text(encoding="utf-8")
+    _esm = MODULE
     _css = (HERE / "panel.css").read_text(encoding="utf-8")
 
     # The button that is removed would upload the figure to another host.

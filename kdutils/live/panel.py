@@ -256,6 +256,7 @@ class Panel:
     def _build_widget(self):
         import ipywidgets as widgets
 
+        from kdutils.live.card import CardTools
         from kdutils.live.live_figure import LiveText
 
         for control in self.controls:
@@ -270,9 +271,11 @@ class Panel:
         self._reading_line = LiveText(look="kd-reading", text=self.reading())
         title = widgets.HTML(f'<div class="kd-title" role="heading" aria-level="3">{html.escape(self.title)}</div>')
         self.chart.view.layout.width = "100%"
+        self.chart.view.add_class("kd-figure")
         controls = row_of("kd-controls", self.inputs.values())
         buttons = row_of("kd-bar", [*self.toolbar(), row_of("kd-buttons kd-presets", [*presets, reset])])
-        card = widgets.VBox([title, controls, buttons, self._status_line, self.chart.view, self._reading_line])
+        head = row_of("kd-head", [title, self._status_line, CardTools()])
+        card = widgets.VBox([head, controls, buttons, self.chart.view, self._reading_line])
         return card.add_class("kd-panel")
 
     # ---- inside ---------------------------------------------------------------------------------------------------

@@ -1,0 +1,198 @@
+// What a panel's card needs of the page: the stage, names that ipywidgets leaves unsaid, few stops of the Tab key, and a
+// word to the reader when its kernel is gone.
+
+const GONE = "The kernel of this page was restarted: this panel shows what it last drew. Run its cell again.";
+const ICON = '<svg viewBox="0 0 12 12" aria-hidden="true"><path d="M1 4V1h3M8 1h3v3M11 8v3H8M4 11H1V8"/></svg>';
+const SMALLEST = 10.5; // px of type on a stage, below which words would rather be scrolled
+
+const seconds = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// ---- the stage ------------------------------------------------------------------------------------------------------
+
+// The panel alone on the screen: full screen where that is allowed, else over the whole window.
+class Stage {
+  constructor(card, button) {
+    Object.assign(this, { card, button, fitting: false });
+    this.sizes = new ResizeObserver(() => this.fit());
+    this.words = new MutationObserver(() => this.fit(true));
+  }
+
+  get on() { return this.card.classList.contains("kd-stage"); }
+
+  async enter() {
+    const { card } = this;
+    card.classList.add("kd-stage");
+    card.dataset.lmSuppressShortcuts = "true"; // JupyterLab's keys would act on a cell that nobody sees
+    this.tell();
+    addEventListener("keydown", this.escape, true);
+    document.addEventListener("fullscreenchange", this.changed);
+    try {
+      await card.requestFullscreen();
+    } catch {
+      // A popover is above everything too, wherever in the page it stands.
+      if (this.on && card.showPopover) { card.popover = "manual"; card.showPopover(); }
+    }
+    if (!this.on) return;
+    this.sizes.observe(card);
+    this.words.observe(card, { subtree: true, childList: true, characterData: true });
+    this.fit();
+  }
+
+  leave() {
+    if (!this.on) return;
+    const { card } = this;
+    this.sizes.disconnect();
+    this.words.disconnect();
+    removeEventListener("keydown", this.escape, true);
+    document.removeEventListener("fullscreenchange", this.changed);
+    if (document.fullscreenElement === card) document.exitFullscreen().catch(() => {});
+    if (card.popover) { card.hidePopover(); card.popover = null; }
+    card.classList.remove("kd-stage");
+    card.style.removeProperty("--kd-type");
+    delete card.dataset.lmSuppressShortcuts;
+    this.tell();
+    card.scrollIntoView({ block: "nearest" });
+  }
+
+  toggle() { if (this.on) this.leave(); else this.enter(); }
+
+  escape = (event) => {
+    if (event.key !== "Escape") return;
+    event.stopImmediatePropagation();
+    this.leave();
+  };
+
+  changed = () => { if (document.fullscreenElement !== this.card && !this.card.popover) this.leave(); };
+
+  tell() {
+    this.button.setAttribute("aria-pressed", String(this.on));
+    this.button.lastChild.textContent = this.on ? "Back" : "Stage";
+  }
+
+  // Type as large as the screen asks for, and as small as its words need. smaller: words have changed; type does not
+  // grow again, or it would go up and down with every sentence.
+  fit(smaller = false) {
+    const { card } = this;
+    if (!this.on || !card.isConnected) return;
+    const at = parseFloat(card.style.getPropertyValue("--kd-type")) || Infinity;
+    const asked = Math.min(card.clientHeight / 38, card.clientWidth / 62);
+    let size = smaller ? Math.min(at, asked) : asked;
+    const set = () => card.style.setProperty("--kd-type", `${size}px`);
+    set();
+    while (size > SMALLEST && !this.fits()) { size = Math.max(SMALLEST, size - 0.5); set(); }
+    if (size !== at) card.dispatchEvent(new Event("kd-type"));
+  }
+
+  fits() {
+    const { card } = this, reading = card.querySelector(".kd-reading");
+    const inside = (box) => !box || box.scrollHeight <= box.clientHeight + 1 && box.scrollWidth <= box.clientWidth + 1;
+    const controls = card.querySelector(".kd-controls"), bar = card.querySelector(".kd-bar");
+    return [card, reading, controls, bar].every(inside);
+  }
+}
+
+// ---- names and stops --------------------------------------------------------------------------------------------------
+
+function nameSlider(slider) {
+  const [handle, readout] = [slider.querySelector("[role=slider]"), slider.querySelector(".widget-readout")];
+  if (!handle || !readout || handle.hasAttribute("aria-label")) return;
+  const words = slider.querySelector("label").textContent;
+  handle.setAttribute("aria-label", words);
+  readout.setAttribute("tabindex", "-1"); // the slider itself is the stop; a click still edits the number
+  if (readout.isContentEditable) {
+    readout.setAttribute("role", "textbox");
+    readout.setAttribute("aria-label", `${words}, as a number`);
+  }
+  const tell = () => {
+    if (handle.getAttribute("aria-valuetext") !== readout.textContent)
+      handle.setAttribute("aria-valuetext", readout.textContent);
+  };
+  const watch = new MutationObserver(tell);
+  watch.observe(readout, { childList: true, characterData: true, subtree: true });
+  watch.observe(handle, { attributes: true, attributeFilter: ["aria-valuetext"] });
+  tell();
+}
+
+// A group of buttons is one stop of the Tab key; arrows move inside it.
+function nameGroup(group) {
+  const parts = [...group.querySelectorAll("button, input")];
+  if (!parts.length) return;
+  if (!group.dataset.named) {
+    group.dataset.named = "true";
+    group.setAttribute("role", "group");
+    group.setAttribute("aria-label", group.classList.contains("kd-presets") ? "Presets" : "Run");
+    group.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 1, ArrowUp: -1 }[event.key];
+      const all = [...group.querySelectorAll("button, input")];
+      const at = all.indexOf(document.activeElement);
+      if (!step || at < 0) return;
+      event.preventDefault();
+      event.stopPropagation();
+      all[(at + step + all.length) % all.length].focus();
+    });
+    group.addEventListener("focusin", (event) => {
+      for (const one of group.querySelectorAll("button, input")) one.tabIndex = one === event.target ? 0 : -1;
+    });
+  }
+  if (parts.filter((one) => one.tabIndex === 0).length !== 1)
+    parts.forEach((one, i) => { one.tabIndex = i ? -1 : 0; });
+}
+
+// A button's icon is a letter of a private alphabet, and no part of its name; one that waits for its turn says so.
+function nameButton(button) {
+  button.querySelector("i")?.setAttribute("aria-hidden", "true");
+  const off = String(button.classList.contains("kd-off"));
+  if (button.getAttribute("aria-disabled") !== off) button.setAttribute("aria-disabled", off);
+}
+
+function nameParts(card) {
+  for (const button of card.querySelectorAll("button.jupyter-button")) nameButton(button);
+  for (const slider of card.querySelectorAll(".widget-slider")) nameSlider(slider);
+  for (const group of card.querySelectorAll(".kd-buttons")) nameGroup(group);
+  const lost = card.querySelector(".jupyter-widgets-disconnected") !== null;
+  if (lost === card.classList.contains("kd-lost")) return;
+  card.classList.toggle("kd-lost", lost);
+  const status = card.querySelector(".kd-status");
+  if (lost && status) { status.textContent = GONE; status.dataset.state = "failed"; }
+}
+
+// ---- the view -------------------------------------------------------------------------------------------------------
+
+async function render({ el }) {
+  const closed = new AbortController();
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "kd-to-stage";
+  button.title = "This panel alone on the screen (Shift+F); Escape brings the page back";
+  button.innerHTML = ICON;
+  button.append("Stage");
+  el.append(button);
+  let stage = null;
+  // Controls are made after their card, and a card while its cell is out of sight.
+  const watch = new MutationObserver((changes) => {
+    if (changes.some(({ target }) => !target.closest?.(".kd-plot"))) nameParts(el.closest(".kd-panel"));
+  });
+  const keys = (event) => {
+    if (event.key !== "F" || !event.shiftKey || event.ctrlKey || event.metaKey || event.target.isContentEditable) return;
+    event.preventDefault();
+    stage.toggle();
+  };
+  (async () => {
+    while (!el.closest(".kd-panel")?.isConnected && !closed.signal.aborted) await seconds(100);
+    if (closed.signal.aborted) return;
+    const card = el.closest(".kd-panel");
+    stage = new Stage(card, button);
+    button.addEventListener("click", () => stage.toggle());
+    card.addEventListener("keydown", keys);
+    nameParts(card);
+    watch.observe(card, { childList: true, subtree: true, attributes: true, attributeFilter: ["class"] });
+    card.dataset.ready = "true"; // for tests: keys and names are there
+  })();
+  return () => {
+    closed.abort();
+    watch.disconnect();
+    stage?.leave();
+  };
+}
+
+export default { render };
