@@ -39,7 +39,8 @@ const linesOf = (text) => text.split("<br>").length;
 
 // ---- subplots -------------------------------------------------------------------------------------------------------
 
-// {x, y: names of its axes; across, up: their domains; bare: without ticks and words}, in reading order.
+// {x, y: names of its axes; across, up: their domains; bare: without ticks and words; square: of one scale;
+// name: has words beside its y axis}, in reading order.
 function subplotsOf(data, layout) {
   const found = new Map();
   const base = (id, letter) => layout[axisOf(id, letter)]?.overlaying ?? id ?? letter;
@@ -47,7 +48,8 @@ function subplotsOf(data, layout) {
     const x = axisOf(base(trace.xaxis, "x"), "x"), y = axisOf(base(trace.yaxis, "y"), "y");
     const [first, second] = [layout[x] ?? {}, layout[y] ?? {}];
     found.set(x + y, { x, y, across: first.domain ?? [0, 1], up: second.domain ?? [0, 1],
-                       bare: first.visible === false && second.visible === false });
+                       bare: first.visible === false && second.visible === false,
+                       square: Boolean(first.scaleanchor || second.scaleanchor), name: isText(second.title?.text) });
   }
   return [...found.values()].sort((a, b) => b.up[1] - a.up[1] || a.across[0] - b.across[0]);
 }
@@ -118,7 +120,7 @@ function largest(plots, width, height, scale) {
       const share = sum(row.map(weight)), room = width - 60 * scale * (row.length - 1);
       return Math.min(...row.map((plot) => {
         const wide = room * weight(plot) / share;
-        return plot.bare ? 1.6 * Math.min(wide, high) : Math.min(wide, 1.5 * high);
+        return plot.bare || plot.square ? 1.6 * Math.min(wide, high) : Math.min(wide, 1.5 * high);
       }));
     }));
   };
@@ -203,13 +205,16 @@ function arrange(data, layout, { width, height, stage = false, stack = false, sc
   const { size, family } = layout.font;
   // Words of an axis close to its ticks: what they need not is the figure's.
   for (const [name, axis] of Object.entries(layout))
-    if (/^xaxis\d*$/.test(name) && isText(axis.title?.text)) axis.title.standoff ??= 4 * scale;
+    if (/^xaxis\d*$/.test(name)) {
+      if (isText(axis.title?.text)) axis.title.standoff ??= 4 * scale;
+      if (axis.ticktext) axis.automargin ??= "height"; // words under an axis may turn
+    }
   margin.b = Math.min(margin.b, 46 * scale);
   const notes = layout.annotations ?? [];
   const plots = subplotsOf(data, layout);
   const axes = plots.flatMap(({ x, y }) => [x, y]);
   if (stack) margin.r = Math.min(margin.r, Math.max(20, width / 4));
-  const inner = width - margin.l - margin.r;
+  const within = () => width - margin.l - margin.r;
 
   // Whose title is whose, before anything moves.
   const owner = new Map();
@@ -226,9 +231,13 @@ function arrange(data, layout, { width, height, stage = false, stack = false, sc
   const simple = new Set(axes).size === axes.length && plots.length > 0;
   let rows = null;
   if (simple && plots.length > 1 && stage && inOneRow(plots) && plots.length < 8)
-    rows = largest(plots, inner, height - 60 * scale, scale);
-  else if (simple && plots.length > 1 && stack) rows = stacked(plots, inner);
+    rows = largest(plots, within(), height - 60 * scale, scale);
+  else if (simple && plots.length > 1 && stack) rows = stacked(plots, within());
   if (rows?.length === 1 && inOneRow(plots) && rows[0].length === plots.length && !stage) rows = null;
+  // Whoever comes to stand at the left edge needs room for its numbers there.
+  if (rows) margin.l = Math.max(margin.l, ...rows.map(([first]) => (first.bare ? 0 : first.name ? 68 : 48) * scale));
+
+  const inner = within();
 
   // Titles in lines that fit; how many lines stand above each row.
   const wrap = (note, room) => { note.text = wrapped(note.text, room, note.font?.size ?? size, family); };
@@ -255,8 +264,8 @@ function arrange(data, layout, { width, height, stage = false, stack = false, sc
   else if ((box.y ?? 1.02) >= 1) {
     const tall = legend ?? legendHeight(data, layout, inner, scale);
     margin.t = 8 * scale + tall + titles + (isText(layout.title?.text) ? 2.2 * size : 0);
-    Object.assign(box, { yref: "container", y: isText(layout.title?.text) ? undefined : 1, yanchor: "top" });
-    if (isText(layout.title?.text)) Object.assign(box, { yref: "paper", y: 1, yanchor: "bottom" });
+    Object.assign(box, isText(layout.title?.text) ? {} : { yref: "container", y: 1, yanchor: "top", x: 0,
+                                                           xanchor: "left" });
   }
 
   let place;

@@ -120,7 +120,8 @@ function nameGroup(group) {
   if (!group.dataset.named) {
     group.dataset.named = "true";
     group.setAttribute("role", "group");
-    group.setAttribute("aria-label", group.classList.contains("kd-presets") ? "Presets" : "Run");
+    const kind = ["presets", "transport"].find((name) => group.classList.contains(`kd-${name}`));
+    group.setAttribute("aria-label", { presets: "Presets", transport: "Run" }[kind] ?? "More");
     group.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 1, ArrowUp: -1 }[event.key];
       const all = [...group.querySelectorAll("button, input")];

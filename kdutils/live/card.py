@@ -1,4 +1,4 @@
-"""What a panel's card needs of the page beside its controls: the button to the stage, names, a word when all is lost."""
+"""What a panel's card needs of the page beside its controls: the button to the stage, names, a word when it is lost."""
 
 from pathlib import Path
 

@@ -135,6 +135,11 @@ class Chart:
             nothing = {axis: np.empty(0) for axis in ("x", "y") if axis not in trace.fixed}
             return nothing | {axis: column.values.copy() for axis, column in trace.columns.items()}
 
+    @property
+    def uids(self) -> tuple[str, ...]:
+        """The names of all traces."""
+        return tuple(self._traces)
+
     # ---- the look -------------------------------------------------------------------------------------------------
 
     def layout(self, patch: Mapping) -> None:

@@ -21,8 +21,11 @@ class Answered(Protocol):
 
 
 def add_band(figure: go.Figure, uid: str, kind: str, name: str, col: int, shown: bool = True, row: int = 1) -> None:
-    """Traces `uid low`, `uid high` and `uid mean`, empty, in the colour and dash of `kind`."""
-    place = {"row": row, "col": col}
+    """Traces `uid low`, `uid high` and `uid mean`, empty, in the colour and dash of `kind`.
+
+    A click on `kind` in the legend hides all that is drawn of it, in every subplot.
+    """
+    place = {"row": row, "col": col, "legendgroup": kind}
     edge = {"x": [], "y": [], "mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"} | place
     figure.add_scatter(uid=f"{uid} low", **edge)
     figure.add_scatter(uid=f"{uid} high", fill="tonexty", fillcolor=translucent(COLOURS[kind]), **edge)
@@ -48,12 +51,12 @@ def add_answers(figure: go.Figure, kind: str, ring: str, col: int, prefix: str =
 
     prefix: before the uids "others", "answers" and "latest", where several kinds of gain share a figure.
     """
-    shape = MARKERS[kind]
+    shape, place = MARKERS[kind], {"showlegend": False, "legendgroup": kind, "row": 1, "col": col}
     for uid, colour, symbol, size in (("others", others, f"{shape}-open", 8), ("answers", kind, shape, 9),
                                       ("latest", ring, "circle-open", 16)):
         figure.add_scatter(uid=f"{prefix}{uid} interval", mode="lines", line={"color": COLOURS[colour], "width": 2},
-                           x=[], y=[], showlegend=False, hoverinfo="skip", row=1, col=col)
-        figure.add_scatter(uid=f"{prefix}{uid}", mode="markers", x=[], y=[], showlegend=False, row=1, col=col,
+                           x=[], y=[], hoverinfo="skip", **place)
+        figure.add_scatter(uid=f"{prefix}{uid}", mode="markers", x=[], y=[], **place,
                            marker={"color": COLOURS[colour], "symbol": symbol, "size": size})
 
 

@@ -160,8 +160,10 @@ async function render({ model, el }) {
       let took = 0, error = null;
       try {
         const start = performance.now();
-        const { data, layout } = arrange(picture.data, themed(picture.layout), room());
-        const done = Plotly.react(plot, data, layout, model.get("config"));
+        const space = room();
+        const { data, layout } = arrange(picture.data, themed(picture.layout), space);
+        const config = { ...model.get("config"), ...(space.stage && { displayModeBar: false }) };
+        const done = Plotly.react(plot, data, layout, config);
         took = performance.now() - start;
         await done;
         look();
@@ -217,8 +219,9 @@ async function render({ model, el }) {
       space.scale = parseFloat(getComputedStyle(panel).getPropertyValue("--kd-type")) / TYPE || 1;
       space.height = Math.max(120, el.clientHeight - hint.offsetHeight);
     } else if (panel && !space.stack) {
-      const under = panel.querySelector(".kd-reading")?.offsetHeight ?? 0;
-      const words = tall ? under + hint.offsetHeight + 32 : panel.offsetHeight - plot.offsetHeight;
+      const high = (part) => panel.querySelector(part)?.offsetHeight ?? 0;
+      const words = tall ? high(".kd-head") + high(".kd-reading") + hint.offsetHeight + 22
+        : panel.offsetHeight - plot.offsetHeight;
       if (used.width !== page) used = { width: page, words: 0 };
       used.words = Math.max(used.words, words);
       space.height = Math.min(picture.layout.height ?? 400, Math.max(LEAST, CARD - used.words));

@@ -133,10 +133,14 @@ class Panel:
             self.draw(changed)
             self.show()
 
+    def words(self) -> str:
+        """What stands under the figure: its reading."""
+        return self.reading()
+
     def show(self) -> None:
         """The figure and its reading, as they are now."""
         with self.lock:
-            reading = self.reading()
+            reading = self.words()
             self.chart.describe(reading)
             self.chart.push()
         with self._words:
@@ -242,7 +246,7 @@ class Panel:
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         if headless():
             return self._static_bundle()
-        words = f"{self.title}: {self.reading()} (A live panel: run the cell to use it.)"
+        words = f"{self.title}: {self.words()} (A live panel: run the cell to use it.)"
         return {"text/plain": words,
                 "application/vnd.jupyter.widget-view+json": {"version_major": 2, "version_minor": 0,
                                                              "model_id": self.widget.model_id}}
@@ -268,7 +272,7 @@ class Panel:
         reset = self.button("Reset", self.reset, help="Back to the values that the panel was opened with")
         self._status_line = LiveText(look="kd-status", spoken=True, text=self._status, state=self._tone,
                                      help=self.hint())
-        self._reading_line = LiveText(look="kd-reading", text=self.reading())
+        self._reading_line = LiveText(look="kd-reading", text=self.words())
         title = widgets.HTML(f'<div class="kd-title" role="heading" aria-level="3">{html.escape(self.title)}</div>')
         self.chart.view.layout.width = "100%"
         self.chart.view.add_class("kd-figure")

@@ -107,11 +107,12 @@ class Runner:
                 self._hold(credit=0)
         self._until_parked()
 
-    def step(self) -> None:
-        """Take one snapshot, then pause. Starts a run if there is none."""
+    def step(self, first: int = 1) -> None:
+        """Take one snapshot, then pause. Starts a run if there is none, with its `first` snapshots."""
         with self._news:
             if not self.busy:
                 self._launch(Job.STEP)
+                self._credit = first
             elif self._stopping:
                 self._after = Job.STEP
             else:
@@ -320,7 +321,7 @@ class Runner:
         now = time.monotonic()
         with self._news:
             before = self.at.step if self.at else 0
-            self.at = Position(snapshot.step, snapshot.steps)
+            self.at = Position(snapshot.step, snapshot.steps, snapshot.step - before)
             if self._resumed is None:
                 self._resumed = now, snapshot.step
             # A step that took too long is not made up for by a burst.
@@ -338,8 +339,7 @@ class Runner:
     def _end(self, state: State, source: Iterator[Progress]) -> None:
         """The last figure and the last word. Nothing may be lost here, whatever went wrong before."""
         try:
-            if close := getattr(source, "close", None):
-                close()
+            getattr(source, "close", lambda: None)()
             self._work.show()
         except Exception as error:
             state, self.error = State.FAILED, self.error or error

@@ -4,8 +4,10 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
+from functools import partial
 
 from kdutils.errors import positive
+from kdutils.live import recorded
 from kdutils.live.panel import Panel, row_of, sentence
 from kdutils.live.runner import Runner
 from kdutils.live.work import Job, Progress, State
@@ -22,6 +24,8 @@ class TrainingPanel(Panel):
 
     Full speed is as fast as it goes; otherwise `pace` steps per second, so that a reader can watch.
 
+    Until its reader runs it, a panel on a page shows the answer that was recorded for it, pale (kdutils.live.recorded).
+
     Without a reader (headless) showing the panel runs it to its end first, in the calling thread.
 
     Interrupting the kernel does not reach a thread: Stop does.
@@ -31,18 +35,27 @@ class TrainingPanel(Panel):
     unit = "step"       # what a snapshot counts, in the status line
     frames = 8.0        # figures per second, at most, that the run asks for
     patience = 2.0      # seconds to wait for a step under way on pause, stop or reset
+    first_step = 2      # snapshots that the first press of Step takes: the start, and one that has moved
     variant = ""        # panels of one class whose variants differ live side by side on a page
     draws_at_once = False   # values are drawn by whoever changes them, also during a step: draw touches nothing of it
 
     def __init__(self, *, full_speed: bool = False, **values):
         positive("pace", self.pace)
         self.runner = Runner(self, type(self).__name__, bool(full_speed))
+        self.recorded: recorded.RecordedAnswer | None = None       # what the figure shows until the first run
         self._speed_button = None
+        self._buttons: dict = {}        # of the transport, by their words, once there is a page
+        self._off: frozenset[str] = frozenset()     # those that wait for their turn
         self._hold = 0.0        # until when a sentence stays before progress goes on
         super().__init__(**values)
         _stop_former(self)
 
     # ---- for subclasses -------------------------------------------------------------------------------------------
+
+    @property
+    def n_seeds(self) -> int:
+        """How many networks of each kind learn side by side."""
+        return len(self.lab.seeds)
 
     def begin(self) -> None:
         """Before each run: by default the figure goes back to its start. Override it to keep the last run's curves."""
@@ -105,6 +118,7 @@ class TrainingPanel(Panel):
         fast: a fresh run goes at full speed, whatever the toggle says.
         """
         self.cancel_release()
+        self._give_way()
         if not self.runner.train(Job.ANSWER if fast else Job.TRAIN):
             self.say("This run is training already: Stop ends it, then Train starts afresh.", busy=True, hold=2)
 
@@ -112,9 +126,10 @@ class TrainingPanel(Panel):
         """Hold the run after the step under way. Train goes on."""
         self.runner.pause()
 
-    def step(self) -> None:
-        """Take one snapshot, then pause. Starts a run if there is none."""
-        self.runner.step()
+    def step(self, first: int = 1) -> None:
+        """Take one snapshot, then pause. Starts a run if there is none, with its `first` snapshots."""
+        self._give_way()
+        self.runner.step(first)
 
     def stop(self) -> bool:
         """End the run and keep its curves. True if it has ended, False if a long step is still under way."""
@@ -140,6 +155,7 @@ class TrainingPanel(Panel):
         An interrupt ends the run; what it has until then is kept.
         """
         self.cancel_release()
+        self._give_way()
         self.runner.run()
 
     # ---- what the runner calls ------------------------------------------------------------------------------------
@@ -149,6 +165,8 @@ class TrainingPanel(Panel):
         with self.lock:
             self.chart.reset()
             self.forget()
+            if self._widget is not None:
+                self.recorded = recorded.load(self)
             self.refresh(frozenset(self.values))
         self.say(self.invitation())
 
@@ -160,6 +178,7 @@ class TrainingPanel(Panel):
         """Put into words where the run stands."""
         run, where = self.runner, self.position()
         self.error = run.error
+        self._mark_buttons()
         match run.state:
             case State.DONE:
                 steps = f": {run.at.step} {self.unit}s" if run.at else ""
@@ -171,7 +190,8 @@ class TrainingPanel(Panel):
             case _ if not run.under_way:
                 self.say("Stopping after the step under way.", busy=True)
             case State.PAUSED if run.parked:
-                self.say(f"Paused{where}. Train goes on, Step takes one more, Stop ends the run.")
+                more = run.at.stride if run.at and run.at.stride > 1 else "one"
+                self.say(f"Paused{where}. Train goes on, Step takes {more} more, Stop ends the run.")
             case _ if run.at is None:
                 self._hold = 0.0
                 self.say("Getting ready.", busy=True)
@@ -185,8 +205,21 @@ class TrainingPanel(Panel):
         if self.draws_at_once or not self.runner.changed(changed):
             self.refresh(changed)
 
+    def refresh(self, changed: frozenset[str]) -> None:
+        with self.lock:
+            self.draw(changed)
+            if self.recorded is not None:
+                self.recorded.put(self.chart)
+            self.show()
+
+    def words(self) -> str:
+        if self.recorded is None:
+            return self.reading()
+        return f"Pale: {self.recorded.label}. {self.recorded.reading}"
+
     def invitation(self) -> str:
-        return "Ready: Train starts a run."
+        return "Ready: Train starts a run." if self.recorded is None else (
+            f"Ready: Train starts your run. The pale one was {self.recorded.label}.")
 
     def hint(self) -> str:
         return "A run goes on beside the notebook. Interrupting the kernel (Ctrl+C) does not end it; Stop does."
@@ -203,15 +236,49 @@ class TrainingPanel(Panel):
         self._speed_button = widgets.Checkbox(
             value=self.full_speed, description="Full speed", indent=False, layout={"width": "auto"},
             tooltip="As fast as it goes, instead of a pace that can be watched")
+        buttons = (("Train", self.train, "Start a run, or go on after a pause", "play", "primary"),
+                   ("Pause", self.pause, "Hold the run after the step under way", "pause"),
+                   ("Step", partial(self.step, self.first_step), "On to the next measurement, then pause",
+                    "step-forward"),
+                   ("Stop", self.stop, "End the run and keep its curves. Interrupting the kernel does not end a run; "
+                    "this does", "stop"))
+        self._buttons = {words: self.button(words, *more) for words, *more in buttons}
+        self._off = frozenset()
+        self._mark_buttons()
         self._speed_button.observe(lambda change: setattr(self, "full_speed", change["new"]), names="value")
-        return [row_of("kd-buttons kd-transport", [
-            self.button("Train", self.train, "Start a run, or go on after a pause", "play", "primary"),
-            self.button("Pause", self.pause, "Hold the run after the step under way", "pause"),
-            self.button("Step", self.step, "Take one more step, then pause", "step-forward"),
-            self.button("Stop", self.stop, "End the run and keep its curves. Interrupting the kernel does not end "
-                        "a run; this does", "stop"),
-            self._speed_button,
-        ])]
+        return [row_of("kd-buttons kd-transport", [*self._buttons.values(), self._speed_button])]
+
+    def _build_widget(self):
+        if self.state == State.IDLE:
+            self.recorded = recorded.load(self)
+            self.refresh(frozenset(self.values))
+            self.say(self.invitation())
+        return super()._build_widget()
+
+    def _give_way(self) -> None:
+        """The reader's own run begins: the recorded answer goes."""
+        with self.lock:
+            if self.recorded is not None:
+                self.recorded = None
+                self.chart.reset()
+                self.draw(frozenset(self.values))
+
+    def _mark_buttons(self) -> None:
+        """Buttons that have nothing to do now look like it; pressed, they still say why."""
+        run = self.runner
+        if run.under_way and self.answering and run.state is State.TRAINING:
+            return      # over before it could be read
+        match run.state:
+            case State.TRAINING if run.under_way:
+                off = frozenset({"Train"})
+            case State.PAUSED if run.under_way:
+                off = frozenset({"Pause"})
+            case _:
+                off = frozenset({"Pause", "Stop"})
+        for words in off ^ self._off:
+            if words in self._buttons:
+                (self._buttons[words].add_class if words in off else self._buttons[words].remove_class)("kd-off")
+        self._off = off
 
 
 class AnsweringPanel(TrainingPanel):

@@ -34,10 +34,11 @@ class Progress(Protocol):
 
 
 class Position(NamedTuple):
-    """Where a run stands; a snapshot itself would keep a whole population alive."""
+    """Where a run stands, and how far from the snapshot before; a snapshot itself would keep a population alive."""
 
     step: int
     steps: int
+    stride: int = 0
 
 
 class Work(Protocol):

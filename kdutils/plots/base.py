@@ -12,14 +12,18 @@ from plotly.subplots import make_subplots
 from kdutils import claims
 from kdutils.datasets import Dataset
 from kdutils.headless import headless
-from kdutils.plots.static import bundle
+from kdutils.plots.static import PLOTLY, bundle, on_any_page
 from kdutils.plots.style import COLOURS, DASHES, GREYS, VERDICT_COLOURS, base_layout, title_fonts, translucent
 from kdutils.results import Effect, Results
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A finished figure and its reading: with the sentence under it in a notebook, headless as a static bundle."""
+    """A finished figure and its reading, with the sentence under it.
+
+    On a live page it is drawn as the figures of panels are: in the colours of the page's theme, fitted to its width.
+    Beside that stands what a page without a kernel shows; headless, a static bundle.
+    """
 
     figure: go.Figure
     reading: str
@@ -27,11 +31,23 @@ class Plot:
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        shown = bundle(self.figure, self.reading)
-        if not headless():  # JupyterLab would show the image in place of the figure that can be hovered and zoomed
-            del shown["image/png"]
-        display(shown, raw=True)
+        display(bundle(self.figure, self.reading) if headless() else live(self.figure, self.reading), raw=True)
         display(caption(self.reading))
+
+
+def live(figure: go.Figure, reading: str) -> dict:
+    """The mime bundle of a figure on a page with a kernel: a view, and plotly JSON for when the kernel has gone."""
+    from kdutils.live.chart import Chart
+
+    named = go.Figure(figure)
+    for number, trace in enumerate(named.data):
+        trace.uid = trace.uid or str(number)
+    chart = Chart(named)
+    chart.describe(reading)
+    chart.view.layout.width = "100%"
+    return {PLOTLY: on_any_page(figure), "text/plain": reading,
+            "application/vnd.jupyter.widget-view+json": {"version_major": 2, "version_minor": 0,
+                                                         "model_id": chart.view.model_id}}
 
 
 def caption(reading: str):
@@ -42,7 +58,7 @@ def caption(reading: str):
 
 
 def _sentence(text: str) -> str:
-    return f'<p style="color:var(--jp-ui-font-color2,#666);margin:0 0 1em 0">{html.escape(text)}</p>'
+    return f'<p style="color:var(--jp-ui-font-color1,#333);margin:0 0 1em 0">{html.escape(text)}</p>'
 
 
 @dataclass(frozen=True)
@@ -154,24 +170,28 @@ def log_temperature_axis(temperatures: Sequence[float]) -> dict:
 
 
 def band(figure: go.Figure, x, rows: pd.DataFrame, colour: str, name: str, **more) -> None:
-    """A mean line with its 95% band; `more` (row, col, showlegend) goes to the line, row and col also to the band."""
-    place = {key: more[key] for key in ("row", "col") if key in more}
+    """A mean line with its 95% band; `more` (row, col, showlegend) goes to the line, row and col also to the band.
+
+    A click on its name in the legend hides the band with the line, in all subplots.
+    """
+    place = {key: more[key] for key in ("row", "col") if key in more} | {"legendgroup": name}
     edge = {"x": x, "mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"} | place
     figure.add_scatter(y=rows["low"], **edge)
     figure.add_scatter(y=rows["high"], fill="tonexty", fillcolor=translucent(COLOURS[colour]), **edge)
-    figure.add_scatter(x=x, y=rows["mean"], mode="lines", name=name,
+    figure.add_scatter(x=x, y=rows["mean"], mode="lines", name=name, legendgroup=name,
                        line={"color": COLOURS[colour], "dash": DASHES[colour], "width": 2.5}, **more)
 
 
 def intervals(figure: go.Figure, x, effects: Sequence[Effect], name: str, colour: str, symbol: str,
               line: bool = True, **more) -> None:
-    """Means with vertical 95% intervals; `more` as for `band`."""
-    place = {key: more[key] for key in ("row", "col") if key in more}
+    """Means with vertical 95% intervals; `more` and the legend as for `band`."""
+    place = {key: more[key] for key in ("row", "col") if key in more} | {"legendgroup": name}
     nothing = [np.nan] * len(effects)
     bars_x = np.column_stack([x, x, nothing]).ravel()
     bars_y = np.column_stack([[e.low for e in effects], [e.high for e in effects], nothing]).ravel()
     figure.add_scatter(x=bars_x, y=bars_y, mode="lines", line={"color": colour, "width": 2}, showlegend=False,
                        hoverinfo="skip", connectgaps=False, **place)
     figure.add_scatter(x=list(x), y=[e.mean for e in effects], mode="lines+markers" if line else "markers", name=name,
+                       legendgroup=name,
                        line={"color": colour, "width": 1.5}, marker={"color": colour, "size": 9, "symbol": symbol},
                        hovertemplate="%{y:.2f}<extra>" + name + "</extra>", **more)

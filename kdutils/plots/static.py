@@ -21,6 +21,7 @@ from kdutils.errors import ParameterError
 
 PLOTLY = "application/vnd.plotly.v1+json"
 DPI = 96
+GREY, LINES = "#7a7a7a", "rgba(128,128,128,0.3)"      # of text and grids on a page whose theme nobody knows
 _DASH = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
 _MARK = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "triangle-down": "v", "triangle-left": "<",
          "pentagon": "p", "star": "*", "cross": "P", "x": "x", "line-ns": "|"}
@@ -28,8 +29,18 @@ _MARK = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "tria
 
 def bundle(figure: go.Figure, reading: str) -> dict:
     """The mime bundle of a figure: plotly JSON, image/png and the reading as text/plain."""
-    return {PLOTLY: json.loads(figure.to_json()), "image/png": base64.b64encode(png(figure)).decode(),
+    return {PLOTLY: on_any_page(figure), "image/png": base64.b64encode(png(figure)).decode(),
             "text/plain": reading}
+
+
+def on_any_page(figure: go.Figure) -> dict:
+    """The figure as plotly JSON, in colours that can be read on a light and on a dark page, where it has none."""
+    spec = json.loads(figure.to_json())
+    layout = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"} | spec["layout"]
+    layout["font"] = {"color": GREY} | layout.get("font", {})
+    for name in {"xaxis", "yaxis", *(key for key in layout if re.fullmatch(r"[xy]axis\d*", key))}:
+        layout[name] = {"gridcolor": LINES, "zerolinecolor": LINES, "linecolor": LINES} | layout.get(name, {})
+    return spec | {"layout": layout}
 
 
 def png(figure: go.Figure, width: int = 900) -> bytes:

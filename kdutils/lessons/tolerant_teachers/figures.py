@@ -76,15 +76,18 @@ def pay_and_gain(results: Results, transfer: int | None = None, part: str = "stu
                         f"{transfer:,} images, {labels}. {'; '.join(words)}.")
 
 
-def generations(results: Results, metric: str = "accuracy") -> Plot:
+def generations(results: Results, metric: str = "accuracy", only: Sequence[str] = KINDS) -> Plot:
     """Lineages by kind of ancestor and generation with 95% bands, one panel per share of wrong labels.
 
     metric: accuracy, primary, secondary, rest or entropy. The cross is one strict network with the whole budget.
+    only: the kinds to show, such as ["tolerant"]: a lecture uncovers the others afterwards. Axes stay the same.
     """
     one_of("metric", metric, METRICS)
+    for kind in only:
+        one_of("kind", kind, KINDS)
     rows = results.where(part="generations")
     figure, noises = _panels(rows, METRICS[metric], "generation")
-    words = []
+    words, ends = [], []
     for col, noise in enumerate(noises, 1):
         mine = results.where(part="generations", noise=noise)
         last = int(mine["generation"].max())
@@ -92,12 +95,15 @@ def generations(results: Results, metric: str = "accuracy") -> Plot:
         for kind in named:
             summary = Results(mine[mine["method"] == kind]).summary(metric, by=["generation"])
             summary = summary.sort_values("generation")
-            band(figure, summary["generation"], summary, kind, kind, row=1, col=col, showlegend=col == 1)
+            ends += [*summary["low"], *summary["high"], *summary["mean"]]
+            if kind in only:
+                band(figure, summary["generation"], summary, kind, kind, row=1, col=col, showlegend=col == 1)
+        named = [kind for kind in named if kind in only]
         end = {kind: results.mean(metric, part="generations", noise=noise, method=kind, generation=last)
                for kind in named}
         begin = {kind: results.mean(metric, part="generations", noise=noise, method=kind, generation=0)
                  for kind in named}
-        if "longer" in set(mine["method"]) and metric == "accuracy":
+        if "longer" in set(mine["method"]) and metric == "accuracy" and "strict" in only:
             longer = results.mean(metric, part="generations", noise=noise, method="longer")
             intervals(figure, [last + 0.15], [longer], "one network, whole budget", COLOURS["other"], "x", line=False,
                       row=1, col=col, showlegend=col == 1)
@@ -105,6 +111,9 @@ def generations(results: Results, metric: str = "accuracy") -> Plot:
             f"{kind} {begin[kind].mean:.1f} to {end[kind].mean:.1f}" for kind in named))
     if not noises:
         return Plot(figure, "The lineages have not been trained.")
+    if set(only) < set(KINDS):      # room for what is uncovered later
+        low, high = np.nanmin(ends), np.nanmax(ends)
+        figure.update_yaxes(range=[low - 0.05 * (high - low), high + 0.05 * (high - low)])
     what = METRICS[metric][0].upper() + METRICS[metric][1:]
     return Plot(figure, f"{what} from generation 0 to {last}. {'; '.join(words)}. Bands: 95% over "
                         f"{end[named[0]].n} seeds.")

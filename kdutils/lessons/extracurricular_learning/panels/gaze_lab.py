@@ -140,6 +140,10 @@ class GazeLab(AnsweringPanel):
             outline = ellipse(mean, sigma, height, width) if self.running["match"] == "distributions" else ([], [])
             self.chart.set(f"ellipse {col}", x=outline[0], y=outline[1])
 
+    @property
+    def n_seeds(self) -> int:
+        return len(self.world.seeds)
+
     # ---- the run ---------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:

@@ -224,6 +224,10 @@ class SplitMyClass(Lab):
         t_aux = self.values["t_aux"]
         return closed_forms(self.running or self.values["subclasses"], t_aux) | {"bound": -1 / t_aux}
 
+    @property
+    def n_seeds(self) -> int:
+        return len(self.seeds)
+
     # ---- the run ---------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:

@@ -18,6 +18,7 @@ from kdutils.lessons.examples import Example, usual_examples
 from kdutils.lessons.tolerant_teachers.experiment import lineages
 from kdutils.lessons.tolerant_teachers.parameters import kinds
 from kdutils.live.control import Choice, Slider
+from kdutils.live.panel import row_of
 from kdutils.live.training_panel import TrainingPanel
 from kdutils.objectives import softmax
 from kdutils.plots.style import COLOURS, DASHES, GREYS, MARKERS, base_layout, title_fonts
@@ -47,7 +48,8 @@ class FamilyTree(TrainingPanel):
 
     Each generation learns from labels, weighed by lambda, and from the generation before it at T = 1, from a fresh
     start and with the same budget; only generation 0 differs in its loss. One seed is one lineage of every kind, on the
-    same images. Train grows the tree; the controls choose a member of it, while it grows and afterwards.
+    same images. Train grows the tree; the controls choose a member of it, while it grows and afterwards. `uncover`
+    shows one kind of ancestor after the other.
 
     seeds: lineages per kind. transfer: images that all of them learn from. noise: share of wrong labels among these.
     label_weight: lambda; 1 - lambda weighs the generation before.
@@ -56,6 +58,7 @@ class FamilyTree(TrainingPanel):
     title = "Family tree"
     pace = 1.0          # generations per second
     unit = "generation"
+    first_step = 1      # the ancestors are a step of their own
     draws_at_once = True    # also while a generation learns for a second or more: to choose a member touches nothing
     controls = (
         Choice("kind", "Ancestor", options=tuple(KINDS), default="tolerant",
@@ -82,6 +85,7 @@ class FamilyTree(TrainingPanel):
         self.label_weight = between("lambda", label_weight, 0, 1)
         self.labels = torch.stack([label_noise(self.lab.data.labels, noise, 10, seed) for seed in self.lab.seeds])
         self.tree: list[Generation] = []
+        self.covered: tuple[str, ...] = ()      # kinds that the curves leave out for now
         super().__init__(**values)
 
     @property
@@ -103,12 +107,12 @@ class FamilyTree(TrainingPanel):
             colour, symbol = COLOURS[name], MARKERS[name]
             line = {"color": colour, "dash": DASHES[name], "width": 2}
             figure.add_scatter(uid=f"{name} interval", x=[], y=[], mode="lines", line={"color": colour, "width": 1.5},
-                               showlegend=False, hoverinfo="skip", row=1, col=1)
+                               showlegend=False, legendgroup=name, hoverinfo="skip", row=1, col=1)
             figure.add_scatter(uid=name, x=[], y=[], mode="lines+markers", line=line, name=name, row=1, col=1,
-                               marker={"color": colour, "symbol": symbol, "size": 8},
+                               legendgroup=name, marker={"color": colour, "symbol": symbol, "size": 8},
                                hovertemplate="%{y:.1f}%<extra>" + name + "</extra>")
             figure.add_scatter(uid=f"{name} secondary", x=[], y=[], mode="lines+markers", line=line, showlegend=False,
-                               marker={"color": colour, "symbol": symbol, "size": 7}, row=1, col=2,
+                               legendgroup=name, marker={"color": colour, "symbol": symbol, "size": 7}, row=1, col=2,
                                hovertemplate="%{y:.1f}%<extra>" + name + "</extra>")
         for column in (1, 2):
             figure.add_scatter(uid=f"chosen {column}", x=[], y=[], mode="markers", showlegend=False, hoverinfo="skip",
@@ -178,8 +182,9 @@ class FamilyTree(TrainingPanel):
     # ---- the run ---------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        self.forget()
+        self.tree.clear()
         super().begin()
+        self._cover()
 
     def start(self) -> Iterator[Generation]:
         grown = lineages(self.lab, self.train_on, tuple(KINDS.values()), self.generations, self.label_weight,
@@ -203,6 +208,29 @@ class FamilyTree(TrainingPanel):
 
     def forget(self) -> None:
         self.tree.clear()
+        self.covered = ()
+
+    # ---- one kind after the other ----------------------------------------------------------------------------------
+
+    def toolbar(self) -> list:
+        uncover = self.button("Uncover next", self.uncover, "The curves of the first kind alone; then one kind more "
+                              "with each press")
+        return [*super().toolbar(), row_of("kd-buttons", [uncover])]
+
+    def uncover(self) -> None:
+        """Show the curves of the first kind alone; pressed again, one kind more; after the last it begins anew."""
+        shown = len(KINDS) - len(self.covered)
+        self.covered = tuple(KINDS)[shown % len(KINDS) + 1:]
+        with self.lock:
+            self._cover()
+            self.show()
+        left = f" Covered: {', '.join(self.covered)}." if self.covered else " All kinds are uncovered."
+        self.say(f"Shown: {', '.join(name for name in KINDS if name not in self.covered)}.{left}", hold=2)
+
+    def _cover(self) -> None:
+        for name in KINDS:
+            for uid in (name, f"{name} interval", f"{name} secondary"):
+                self.chart.restyle(uid, {"visible": name not in self.covered})
 
     # ---- the words -------------------------------------------------------------------------------------------------
 
