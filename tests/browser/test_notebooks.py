@@ -67,9 +67,9 @@ class Page:
         return found
 
     def figure(self, name: str) -> None:
-        """The static figure in a cell, once it is there: JupyterLab shows the image of the bundle, or draws anew."""
-        found = self.cell(name).locator(".jp-RenderedPlotly svg.main-svg, .jp-RenderedPlotly img")
-        expect(found.filter(visible=True).first).to_be_visible(timeout=60_000)
+        """The figure of results in a cell, once it is drawn, by the widget that draws those of panels."""
+        found = self.cell(name).locator(".kd-plot[data-points] svg.main-svg")
+        expect(found.first).to_be_visible(timeout=60_000)
 
     def reload(self) -> None:
         self.notebook.save()
