@@ -7,6 +7,13 @@ from kdutils.errors import ParameterError
 from kdutils.headless import headless
 
 
+# ipywidgets gives every option one line: on a narrow page a longer one would lie over the next.
+LINES = ("<style>.kd-predict .widget-radio-box { height: auto; } .kd-predict .widget-radio-box label { height: auto; "
+         "line-height: 1.4; margin-bottom: 4px; white-space: normal; display: flex; gap: 6px; align-items: baseline; }"
+         " .kd-predict .widget-radio-box input { flex: none; } .kd-predict .widget-html-content { line-height: 1.4; }"
+         "</style>")
+
+
 class Prediction:
     """A question with a few options, shown as radio buttons. Skippable; skipped where nobody can answer.
 
@@ -57,7 +64,7 @@ class Prediction:
     def _widget(self):
         import ipywidgets as widgets
 
-        title = widgets.HTML(f"<b>Predict first.</b> {html.escape(self.question)}")
+        title = widgets.HTML(f"{LINES}<b>Predict first.</b> {html.escape(self.question)}")
         radio = widgets.RadioButtons(options=self.options, value=self.choice, layout={"width": "auto"})
         said = widgets.HTML("Choose, then go on; or go on without choosing.")
 
@@ -66,7 +73,7 @@ class Prediction:
             said.value = f"Noted: {html.escape(str(change['new']))}. Now try it."
 
         radio.observe(chosen, names="value")
-        return widgets.VBox([title, radio, said])
+        return widgets.VBox([title, radio, said]).add_class("kd-predict")
 
 
 class Reveal:

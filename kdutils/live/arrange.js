@@ -132,7 +132,7 @@ const weight = (plot) => plot.across[1] - plot.across[0];
 // Boxes in px for rows of subplots; heads: lines of title above each row; height: of all, or undefined for natural.
 function boxes(rows, width, height, scale, heads) {
   const bare = rows.map((row) => row.every((plot) => plot.bare));
-  const before = rows.map((_, i) => (i ? heads[i] * 1.3 * TYPE * scale + (bare[i - 1] ? 12 : 52) * scale : 0));
+  const before = rows.map((_, i) => (i ? (heads[i] * 1.3 * TYPE + 4) * scale + (bare[i - 1] ? 12 : 52) * scale : 0));
   const side = (row) => Math.min(120 * scale, (width - 10 * (row.length - 1)) / row.length);
   const asked = rows.map((row, i) => (bare[i] ? side(row) : 190 * scale));
   const natural = sum(asked) + sum(before);
@@ -240,7 +240,11 @@ function arrange(data, layout, { width, height, stage = false, stack = false, sc
   const inner = within();
 
   // Titles in lines that fit; how many lines stand above each row.
-  const wrap = (note, room) => { note.text = wrapped(note.text, room, note.font?.size ?? size, family); };
+  const lift = 4 * scale; // above the topmost number of an axis
+  const wrap = (note, room) => {
+    note.text = wrapped(note.text, room, note.font?.size ?? size, family);
+    note.yshift = lift;
+  };
   const wideOf = (plot, row) => {
     if (!row) return inner * weight(plot);
     const share = sum(row.map(weight));
@@ -256,7 +260,7 @@ function arrange(data, layout, { width, height, stage = false, stack = false, sc
   }
   const lines = (row) => Math.max(0, ...titlesOf(row).map((note) => linesOf(note.text)));
   const top = rows ? rows[0] : plots.filter(({ up }) => same(up[1], plots[0]?.up[1] ?? 1));
-  const titles = lines(top) ? lines(top) * size * 1.3 + 4 : 0;
+  const titles = lines(top) ? lines(top) * size * 1.3 + 4 + lift : 0;
 
   // The legend at the top, then the titles.
   const { legend: box } = layout;

@@ -150,6 +150,7 @@ async function render({ model, el }) {
   async function draw() {
     if (drawing || !Plotly) return;
     drawing = true;
+    plot.dataset.busy = "true";
     while (due !== null && !closed.signal.aborted) {
       while (plot._dragging && !closed.signal.aborted) await repaint(); // a zoom under way would be lost
       // JupyterLab takes cells out of the page when they are out of sight: plotly measures nothing there and draws NaN.
@@ -160,10 +161,8 @@ async function render({ model, el }) {
       let took = 0, error = null;
       try {
         const start = performance.now();
-        const space = room();
-        const { data, layout } = arrange(picture.data, themed(picture.layout), space);
-        const config = { ...model.get("config"), ...(space.stage && { displayModeBar: false }) };
-        const done = Plotly.react(plot, data, layout, config);
+        const { data, layout } = arrange(picture.data, themed(picture.layout), room());
+        const done = Plotly.react(plot, data, layout, model.get("config"));
         took = performance.now() - start;
         await done;
         look();
@@ -180,11 +179,13 @@ async function render({ model, el }) {
       if (!closed.signal.aborted && number !== HERE) model.send({ kind: "drawn", number, ...(error && { error }) });
     }
     drawing = false;
+    plot.dataset.busy = "false";
   }
 
   // A canvas or a picture is opaque: tests read these, as they are on the screen.
   function label(number) {
     if (number !== HERE) plot.dataset.seq = number;
+    plot.dataset.drawn = drawn;
     plot.dataset.points = picture.data.map((trace) => Math.max(trace.x?.length ?? 0, trace.y?.length ?? 0)).join();
     plot.dataset.last = picture.data.map((trace) => trace.y?.at?.(-1) ?? "").join();
   }

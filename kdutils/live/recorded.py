@@ -115,6 +115,5 @@ def _short(values: np.ndarray) -> list[float | None]:
 
 
 def _difference(old: Mapping, new: Mapping) -> dict:
-    """The patch that makes `new` of `old`; nothing is ever taken away."""
-    return {key: _difference(old[key], value) if isinstance(value, Mapping) and isinstance(old.get(key), Mapping)
-            else value for key, value in new.items() if old.get(key) != value}
+    """What is another in `new`, whole: a part alone would not fit a figure that begins otherwise."""
+    return {key: value for key, value in new.items() if old.get(key) != value}

@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -158,15 +158,25 @@ class Notebook:
         assert not self.foreign, "\n".join(self.foreign)
 
 
+@pytest.fixture(scope="session")
+def new_notebook(browser) -> Callable[[], Notebook]:
+    """Makes a fresh page of 1280 x 900 pixels, which its caller checks and closes."""
+    def make() -> Notebook:
+        page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+        page.set_default_timeout(30_000)
+        opened = Notebook(page)
+        page.on("console", lambda message: opened.errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: opened.errors.append(f"{error}\n{error.stack}"))
+        page.on("request", lambda request: opened.foreign.append(request.url) if _foreign(request.url) else None)
+        return opened
+
+    return make
+
+
 @pytest.fixture
-def notebook(browser) -> Iterator[Notebook]:
+def notebook(new_notebook) -> Iterator[Notebook]:
     """A fresh page of 1280 x 900 pixels; `check()` is called at the end of a test that passed."""
-    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    page.set_default_timeout(30_000)
-    opened = Notebook(page)
-    page.on("console", lambda message: opened.errors.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: opened.errors.append(f"{error}\n{error.stack}"))
-    page.on("request", lambda request: opened.foreign.append(request.url) if _foreign(request.url) else None)
+    opened = new_notebook()
     yield opened
     opened.close()
 
