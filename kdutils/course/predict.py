@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from kdutils.errors import ParameterError
 from kdutils.headless import headless
 
-
 # ipywidgets gives every option one line: on a narrow page a longer one would lie over the next.
 LINES = ("<style>.kd-predict .widget-radio-box { height: auto; } .kd-predict .widget-radio-box label { height: auto; "
          "line-height: 1.4; margin-bottom: 4px; white-space: normal; display: flex; gap: 6px; align-items: baseline; }"
