@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from kdutils.errors import NotMeasuredError, at_least
+from kdutils.errors import NotMeasuredError, ParameterError, at_least
 from kdutils.results import Effect, Results
 
 SEEN, NOT_SEEN, OPPOSITE, NOISY, MISSING = "seen", "not seen", "opposite", "too noisy to say", "not measured"
@@ -36,14 +36,32 @@ MARKS = {SEEN: "✓", NOT_SEEN: "✗", OPPOSITE: "⇄", NOTHING: "≈", NOISY: "
 
 
 @dataclass(frozen=True)
+class Param:
+    """A column's value that the experiment's parameters decide: value `index` of the list `name`, such as its last."""
+
+    name: str
+    index: int
+
+    def value(self, results: Results):
+        """The value in these results; ParameterError if the experiment had no such parameter."""
+        if self.name not in results.params:
+            raise ParameterError(f"these results have no parameter {self.name!r}; they have "
+                                 f"{', '.join(results.params)}.")
+        return results.params[self.name][self.index]
+
+    def __str__(self) -> str:
+        return f"{self.name}[{self.index}]"
+
+
+@dataclass(frozen=True)
 class Mean:
-    """The mean over seeds of a metric of one setting, whose columns have the values of `of`."""
+    """The mean over seeds of a metric of one setting, whose columns have the values of `of`; a Param is looked up."""
 
     metric: str
     of: Mapping
 
     def __call__(self, results: Results) -> Effect:
-        return results.mean(self.metric, **self.of)
+        return results.mean(self.metric, **settled(self.of, results))
 
     def __str__(self) -> str:
         return f"{self.metric} of {_words(self.of)}"
@@ -58,7 +76,12 @@ class Paired:
     minus: Mapping
 
     def __call__(self, results: Results) -> Effect:
-        return results.paired(self.metric, self.this, self.minus)
+        return results.paired(self.metric, settled(self.this, results), settled(self.minus, results))
+
+    def per_seed(self, results: Results) -> pd.Series:
+        """The differences themselves, indexed by seed."""
+        this, minus = (results.per_seed(self.metric, **settled(one, results)) for one in (self.this, self.minus))
+        return this - minus
 
     def __str__(self) -> str:
         both = {name: value for name, value in self.this.items() if (name, value) in self.minus.items()}
@@ -85,21 +108,18 @@ class Computed:
 class Part:
     """One measurable piece: `says` in words, the effect in `unit`, and the range (low, high) it is said to lie in.
 
-    effect: Mean, Paired or Computed; a function of the results is taken for a Computed of what the part says.
     worth: the smallest difference that anybody would act on, in `unit` and >= 0. Half a point where nothing is given;
         in other units nothing is too small to matter unless the claim says what is.
     """
 
     says: str
-    effect: Callable[[Results], Effect]
+    effect: Mean | Paired | Computed
     low: float = -inf
     high: float = inf
     unit: str = "points"
     worth: float | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.effect, (Mean, Paired, Computed)):
-            object.__setattr__(self, "effect", Computed(self.says, self.effect))
         worth = (0.5 if self.unit == "points" else 0.0) if self.worth is None else self.worth
         object.__setattr__(self, "worth", at_least("worth", worth, 0))
 
@@ -148,6 +168,11 @@ class Finding:
         directed = self.verdict == OPPOSITE or self.verdict == SEEN and not self.part.low < 0 < self.part.high
         small = directed and -self.part.worth < self.effect.low and self.effect.high < self.part.worth
         return f"{self.verdict}, by less than matters" if small else self.verdict
+
+
+def settled(setting: Mapping, results: Results) -> dict:
+    """A setting with the values of its Params."""
+    return {name: value.value(results) if isinstance(value, Param) else value for name, value in setting.items()}
 
 
 def judge(effect: Effect | None, low: float, high: float, worth: float = 0.0) -> str:

@@ -1,5 +1,6 @@
 """Verdicts on every place an interval can lie, and tables of claims on results made for the purpose."""
 
+from dataclasses import replace
 from math import inf, isnan, nan
 
 import numpy as np
@@ -23,6 +24,7 @@ from kdutils.claims import (
     Finding,
     Mean,
     Paired,
+    Param,
     Part,
     holm,
     judge,
@@ -211,7 +213,7 @@ def made_claim(*values_and_ranges, worth=0.5):
             raise NotMeasuredError("no run.")
         return interval(values)
 
-    parts = tuple(Part(f"part {i}", lambda results, values=values: effect(values), *range_, worth=worth)
+    parts = tuple(Part(f"part {i}", Computed("", lambda results, values=values: effect(values)), *range_, worth=worth)
                   for i, (values, range_) in enumerate(values_and_ranges))
     return Claim("X", "nobody", "made up", "dark_knowledge", parts, paper="", why="")
 
@@ -250,8 +252,26 @@ def test_effects_say_what_they_compare():
     assert str(Paired("accuracy", {"t": 4.0, "arm": "kd"}, {"arm": "hard"})) == (
         "accuracy of t=4, arm=kd less that of arm=hard")
     assert str(Computed("twice the gain", None)) == "twice the gain"
-    part = Part("what a function computes", lambda results: interval([1.0, 2.0]))
-    assert str(part.effect) == "what a function computes" and part.effect(RUNS) == interval([1.0, 2.0])
+
+
+def test_a_setting_may_be_the_first_or_the_last_value_of_a_parameter(refuses):
+    """Catches a claim about "the largest" that keeps its size of the default run when the sizes are others."""
+    last = Paired("accuracy", {"arm": "kd", "t": Param("ts", -1)}, {"arm": "kd", "t": Param("ts", 0)})
+    for ts in ([1.0, 4.0], [4.0, 9.0, 1.0]):
+        results = replace(RUNS, params={"ts": ts})
+        assert last(results) == RUNS.paired("accuracy", {"arm": "kd", "t": ts[-1]}, {"arm": "kd", "t": ts[0]})
+        assert last.per_seed(results).mean() == pytest.approx(last(results).mean)
+        assert Mean("accuracy", last.this)(results) == RUNS.mean("accuracy", arm="kd", t=ts[-1])
+    assert str(last) == "accuracy of t=ts[-1] less that of t=ts[0], both arm=kd"
+    with refuses("no parameter 'ts'"):
+        last(RUNS)
+
+
+def test_every_part_of_the_course_says_what_it_compares():
+    """Catches a bare function, which `kdutils claims ID` could only print as an address."""
+    bare = [f"{claim.id}: {part.says}" for claim in catalog.select() for part in claim.parts
+            if not isinstance(part.effect, (Mean, Paired, Computed)) or str(part.effect) == part.says]
+    assert not bare, bare
 
 
 @pytest.mark.parametrize("effect", [

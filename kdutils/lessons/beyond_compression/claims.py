@@ -44,15 +44,19 @@ def _left(results: Results, method: str, measure: str) -> Effect:
 
 
 def _worst_own(results: Results) -> Effect:
-    """Of the losses, the one that leaves most of its own distance, in percent of what hard labels leave."""
     return max((_left(results, name, name) for name in _COPIES), key=lambda left: left.mean)
 
 
 def _others(results: Results) -> Effect:
-    """What a loss leaves of the other losses' distances, mean over all pairs, in percent of what hard labels leave."""
     pairs = [(a, b) for a in _COPIES for b in _COPIES if a != b]
     runs = [results.per_seed("left", part="mimicry", method=a, measure=b) for a, b in pairs]
     return interval(100 * sum(runs) / len(runs))
+
+
+_WORST_OWN = Computed("of the losses, the one that leaves most of its own distance, in percent of what hard labels "
+                      "leave", _worst_own)
+_OTHERS = Computed("what a loss leaves of the other losses' distances, mean over all pairs, in percent of what hard "
+                   "labels leave", _others)
 
 
 CLAIMS = (
@@ -121,8 +125,8 @@ CLAIMS = (
           why="Gaps of 16 times in parameters at most, and teachers that differ little in accuracy."),
     Claim("B8", _OURS, "Each loss leaves the others unmatched: the mimicry matrix is far from uniform.",
           "beyond_compression", (
-              Part("own distance left, the worst of six losses", _worst_own, high=80, unit="% of that of hard labels"),
-              Part("other losses' distance left, mean of 30 pairs", _others, low=80, unit="% of that of hard labels")),
+              Part("own distance left, the worst of six losses", _WORST_OWN, high=80, unit="% of that of hard labels"),
+              Part("other losses' distance left, mean of 30 pairs", _OTHERS, low=80, unit="% of that of hard labels")),
           paper="Different targets behave differently; no such matrix is known to us.",
           why="Not to be compared."),
 )

@@ -1,11 +1,8 @@
 """The claims of notebook 04: Guo et al. 2020. The rules were written down before anything was recorded."""
 
-from collections.abc import Callable, Mapping
-
-import numpy as np
 import pandas as pd
 
-from kdutils.claims import Claim, Part
+from kdutils.claims import Claim, Computed, Paired, Param, Part
 from kdutils.results import Effect, Results, interval
 
 _GUO = "Guo, Chen, Hu, Zhu, He, Cai 2020 (arXiv 2010.07485)"
@@ -14,49 +11,35 @@ _UNKNOWN = "its tables are not available to us from a source we could check"
 _LOUD = 0.25    # of a logit: the smallest difference of spreads that would matter
 _DIGITS, _HUNDRED = "spherical_distillation", "spherical_distillation.hundred"
 
-Measured = Callable[[Results], Effect]
+_SMALLEST, _LARGEST = Param("widths", 0), Param("widths", -1)              # hidden units of the teachers
+_SMALL_NOISY, _LARGE_NOISY = Param("noisy_widths", 0), Param("noisy_widths", -1)
 
 
-def _ends(results: Results) -> tuple[int, int]:
-    """Width of the smallest and of the largest teacher."""
-    return results.params["widths"][0], results.params["widths"][-1]
+def _gap(method: str, temperature: float | None = None, metric: str = "accuracy", part: str = "gap",
+         optimiser: str = "Adam") -> Paired:
+    """Behind (or of) the largest teacher less behind (or of) the smallest."""
+    same = {"part": part, "optimiser": optimiser, "method": method}
+    same |= {} if temperature is None else {"temperature": temperature}
+    return Paired(metric, this=same | {"width": _LARGEST}, minus=same | {"width": _SMALLEST})
 
 
-def _gap(results: Results, metric: str = "accuracy", **arm) -> pd.Series:
-    """Behind (or of) the largest teacher less behind (or of) the smallest, seed by seed."""
-    small, large = _ends(results)
-    arm = {"part": "gap", "optimiser": "Adam"} | arm
-    return results.per_seed(metric, width=large, **arm) - results.per_seed(metric, width=small, **arm)
+def _over_kd(temperature: float, width: Param) -> Paired:
+    """The student of spherical distillation less KD's, behind a teacher of this width."""
+    same = {"part": "gap", "optimiser": "Adam", "width": width, "temperature": temperature}
+    return Paired("accuracy", this=same | {"method": "SKD"}, minus=same | {"method": "KD"})
 
 
-def _gap_of(method: str, temperature: float | None = None, **more) -> Measured:
-    arm = {"method": method} | ({} if temperature is None else {"temperature": temperature}) | more
-    return lambda results: interval(_gap(results, **arm))
-
-
-def _against(this: Mapping, minus: Mapping, which: int = 1, **same) -> Measured:
-    """One arm less another, behind the smallest (0) or the largest (1) teacher."""
-    def effect(results: Results) -> Effect:
-        at = {"part": "gap", "optimiser": "Adam", "width": _ends(results)[which]} | same
-        return results.paired("accuracy", at | dict(this), at | dict(minus))
-    return effect
-
-
-def _noisy(metric: str) -> Measured:
+def _noisy(metric: str) -> Paired:
     """Of the teachers of noisy digits: the large one less the small one."""
-    def effect(results: Results) -> Effect:
-        small, large = results.params["noisy_widths"][0], results.params["noisy_widths"][-1]
-        at = {"part": "confidence", "method": "teacher"}
-        return results.paired(metric, at | {"width": large}, at | {"width": small})
-    return effect
+    same = {"part": "confidence", "method": "teacher"}
+    return Paired(metric, this=same | {"width": _LARGE_NOISY}, minus=same | {"width": _SMALL_NOISY})
 
 
-def _behind_the_norm(temperature: float) -> Measured:
+def _behind_the_norm(temperature: float) -> Paired:
     """Spread of the KD student of the large teacher of noisy digits, less that teacher's own."""
-    def effect(results: Results) -> Effect:
-        at = {"part": "confidence", "width": results.params["noisy_widths"][-1]}
-        return results.paired("spread", at | {"method": "KD", "temperature": temperature}, at | {"method": "teacher"})
-    return effect
+    same = {"part": "confidence", "width": _LARGE_NOISY}
+    return Paired("spread", this=same | {"method": "KD", "temperature": temperature},
+                  minus=same | {"method": "teacher"})
 
 
 def _range(results: Results, method: str) -> pd.Series:
@@ -66,55 +49,52 @@ def _range(results: Results, method: str) -> pd.Series:
     return pd.DataFrame(runs).max() - pd.DataFrame(runs).min()
 
 
-def _more_than_half(temperature: float) -> Measured:
-    """What one scalar gains over KD, less half of what spherical distillation gains."""
+_KD_RANGE = Computed("(best T less worst T of method=KD) less (the same of method=SKD), accuracy in part=dial",
+                     lambda results: interval(_range(results, "KD") - _range(results, "SKD")))
+_FIXED_RATIO_RANGE = Computed("best T less worst T of method=SKD, m/T fixed, accuracy in part=dial",
+                              lambda results: interval(_range(results, "SKD, m/T fixed")))
+
+
+def _more_than_half(temperature: float) -> Computed:
     def effect(results: Results) -> Effect:
         kd, scalar, skd = (results.per_seed("accuracy", part="ablation", method=method, temperature=temperature)
                            for method in ("KD", "one scalar", "SKD"))
         return interval(scalar - kd - 0.5 * (skd - kd))
-    return effect
+    return Computed(f"(method=one scalar less method=KD) less half of (method=SKD less method=KD), accuracy in "
+                    f"part=ablation, temperature={temperature:g}", effect)
 
 
-def _own_scale(results: Results) -> Effect:
-    return results.paired("accuracy", *({"part": "ablation", "method": method, "temperature": 1.0}
-                                        for method in ("SKD, the teacher's m", "KD")))
-
-
-def _smaller_with_sgd(temperature: float) -> Measured:
-    """The gap of KD with teachers of SGD less the gap with teachers of Adam."""
-    return lambda results: interval(np.subtract(*(
-        _gap(results, method="KD", temperature=temperature, optimiser=optimiser) for optimiser in ("SGD", "Adam"))))
-
-
-def _longer(results: Results) -> Effect:
-    return interval(_gap(results, part="longer", method="KD", temperature=4.0))
+def _smaller_with_sgd(temperature: float) -> Computed:
+    def effect(results: Results) -> Effect:
+        sgd, adam = (_gap("KD", temperature, optimiser=optimiser).per_seed(results) for optimiser in ("SGD", "Adam"))
+        return interval(sgd - adam)
+    return Computed("(width=widths[-1] less width=widths[0] with optimiser=SGD) less (the same with Adam), accuracy of "
+                    f"method=KD, temperature={temperature:g}", effect)
 
 
 def _k1(suffix: str, experiment: str, why: str) -> Claim:
     return Claim(f"K1{suffix}", _GUO, "A larger, better teacher makes a worse student: the capacity gap.", experiment, (
-        Part("the largest teacher against the smallest", _gap_of("teacher"), low=0),
-        Part("KD student at T = 1: behind the largest against behind the smallest", _gap_of("KD", 1.0), high=0),
-        Part("KD student at T = 4: behind the largest against behind the smallest", _gap_of("KD", 4.0), high=0)),
+        Part("the largest teacher against the smallest", _gap("teacher"), low=0),
+        Part("KD student at T = 1: behind the largest against behind the smallest", _gap("KD", 1.0), high=0),
+        Part("KD student at T = 4: behind the largest against behind the smallest", _gap("KD", 4.0), high=0)),
         paper=f"Oversized teachers make worse students on CIFAR-100 and ImageNet; {_UNKNOWN}.", why=why)
 
 
 def _k2(suffix: str, experiment: str, why: str) -> Claim:
     return Claim(f"K2{suffix}", _GUO, "The student of spherical distillation does not suffer from a larger teacher.",
                  experiment, (
-        *(Part(f"SKD student at T = {t:g}: behind the largest against behind the smallest", _gap_of("SKD", t), low=-0.5)
+        *(Part(f"SKD student at T = {t:g}: behind the largest against behind the smallest", _gap("SKD", t), low=-0.5)
           for t in (1.0, 4.0, 16.0)),
         *(Part(f"behind the largest teacher, T = {t:g}: SKD against KD",
-               _against({"method": "SKD"}, {"method": "KD"}, temperature=t), low=0) for t in (1.0, 4.0))),
+               _over_kd(t, _LARGEST), low=0) for t in (1.0, 4.0))),
         paper="ResNet-18 with an oversized ResNet-152 as teacher: 72.7% (the authors' README); the headline is 73.0% "
               "(abstract).", why=why)
 
 
 def _k4(suffix: str, experiment: str, why: str, fixed_ratio: bool) -> Claim:
-    parts = (Part("best less worst T: of KD less of SKD with m fixed",
-                  lambda results: interval(_range(results, "KD") - _range(results, "SKD")), low=0),)
+    parts = (Part("best less worst T: of KD less of SKD with m fixed", _KD_RANGE, low=0),)
     if fixed_ratio:
-        parts += (Part("best less worst T: of SKD with m/T fixed",
-                       lambda results: interval(_range(results, "SKD, m/T fixed")), high=0.5),)
+        parts += (Part("best less worst T: of SKD with m/T fixed", _FIXED_RATIO_RANGE, high=0.5),)
     return Claim(f"K4{suffix}", _GUO, "Spherical distillation cares less about the temperature, if m is fixed.",
                  experiment, parts,
                  paper="The authors' README calls it very robust; its figure and temperatures are not available to us.",
@@ -126,10 +106,10 @@ def _k7(suffix: str, experiment: str, why: str) -> Claim:
                  experiment, (
         *(Part(f"gap of KD at T = {t:g}: with SGD teachers less with Adam teachers", _smaller_with_sgd(t), low=0)
           for t in (1.0, 4.0)),
-        Part("spread of Adam's largest teacher less that of its smallest", _gap_of("teacher", metric="spread"), low=0,
+        Part("spread of Adam's largest teacher less that of its smallest", _gap("teacher", metric="spread"), low=0,
              unit="of logits", worth=_LOUD),
         Part("spread of SGD's largest teacher less that of its smallest",
-             _gap_of("teacher", metric="spread", optimiser="SGD"), high=0, unit="of logits", worth=_LOUD)),
+             _gap("teacher", metric="spread", optimiser="SGD"), high=0, unit="of logits", worth=_LOUD)),
         paper="Not a claim of the paper. Sun et al. 2024 (logit standardisation) show larger CIFAR-100 teachers with a "
               "smaller spread.", why=why)
 
@@ -157,16 +137,17 @@ DIGITS = (
               "Temperature Scaling, 2022, as read by others): one scalar is a result on digits, not a law."),
     Claim("K6", _OURS, "Behind a small teacher nothing is gained; with the teacher's own scale and T = 1 it loses.",
           _DIGITS, (
-              *(Part(f"behind the smallest teacher, T = {t:g}: SKD against KD",
-                     _against({"method": "SKD"}, {"method": "KD"}, 0, temperature=t), low=-1, high=1)
+              *(Part(f"behind the smallest teacher, T = {t:g}: SKD against KD", _over_kd(t, _SMALLEST), low=-1, high=1)
                 for t in (4.0, 16.0)),
-              Part("behind the largest teacher, T = 1: SKD with the teacher's mean spread as m, against KD", _own_scale,
-                   high=0)),
+              Part("behind the largest teacher, T = 1: SKD with the teacher's mean spread as m, against KD",
+                   Paired("accuracy", *({"part": "ablation", "method": method, "temperature": 1.0}
+                                        for method in ("SKD, the teacher's m", "KD"))), high=0)),
           paper="Not a claim of the paper: our look for its limit. Its own scale is the teacher's mean norm.",
           why="Not to be compared."),
     _k7("", _DIGITS, "Not to be compared: our question to the paper."),
     Claim("K8", _OURS, "The gap is not a matter of time: with four times the steps it is still there.", _DIGITS, (
-        Part("KD student at T = 4, more steps: behind the largest against behind the smallest", _longer, high=0),),
+        Part("KD student at T = 4, more steps: behind the largest against behind the smallest",
+             _gap("KD", 4.0, part="longer"), high=0),),
         paper="Not a claim of the paper: our control.", why="Not to be compared."),
 )
 

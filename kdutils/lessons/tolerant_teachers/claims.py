@@ -43,10 +43,7 @@ def _student(eta: float, temperature: float = 1.0, part: str = "student", n: int
 
 def _temperature_takes_away(results: Results, n: int = 100) -> Effect:
     """Gain by tolerance at T = 1 less gain at T = 4, seed by seed."""
-    at = {"part": "student", "method": "distilled", "transfer": n}
-    gains = [results.per_seed("accuracy", temperature=t, eta=0.9, **at)
-             - results.per_seed("accuracy", temperature=t, eta=0.0, **at) for t in (1.0, 4.0)]
-    return interval(gains[0] - gains[1])
+    return interval(_student(0.9, 1.0, n=n).per_seed(results) - _student(0.9, 4.0, n=n).per_seed(results))
 
 
 def _climb(kind: str, noise: float, last: int = _LAST) -> Paired:
