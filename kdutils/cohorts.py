@@ -110,16 +110,33 @@ def teachers(lab: Splits, train: Tensor, spec: Specification = TEACHER, recipe: 
 
     The logits come from the cache if these teachers were trained before.
     """
-    made_of = {"data": lab.data.fingerprint, "network": [type(spec).__name__, asdict(spec)], "recipe": asdict(recipe),
-               "objective": "hard labels", "seeds": lab.seeds, "train": digest(train), "device": train.device.type}
+    return cached_training("teachers", origin(lab, train) | {"objective": "hard labels"}, spec, recipe, train.device,
+                           prepare=lambda spec: side_by_side(lab, 1, train, spec),
+                           read=lambda trained: {"logits": trained.predict(lab.data.inputs)})["logits"]
 
-    def make():
-        population = Population(spec, lab.seeds, train.device)
-        task = Task(lab.data.inputs, lab.data.labels, train, lab.seeds)
-        fit(population, task, hard_labels, recipe=recipe)
-        return {"logits": population.predict(lab.data.inputs)}
 
-    return cache.load_or_make("teachers", made_of, make, device=str(train.device))["logits"]
+def cached_training(kind: str, made_of: Mapping, spec: Specification, recipe: Recipe, device: torch.device, *,
+                    prepare: Callable[[Specification], tuple[Population, Task]],
+                    read: Callable[[Population], cache.Tensors], objective: Callable = hard_labels,
+                    knobs: Knobs | None = None) -> cache.Tensors:
+    """What `read` takes from networks of `spec` once they are trained; from the cache if the same were trained before.
+
+    prepare: the untrained networks and their task. made_of: what decides the result beside network, recipe and device,
+    JSON-simple: `origin` of the data, and the objective with its knobs where a kind has several.
+    """
+    key = {"network": [type(spec).__name__, asdict(spec)], "recipe": asdict(recipe), "device": device.type} | made_of
+
+    def make() -> cache.Tensors:
+        population, task = prepare(spec)
+        fit(population, task, objective, knobs, recipe)
+        return read(population)
+
+    return cache.load_or_make(kind, key, make, device=str(device))
+
+
+def origin(lab: Splits, train: Tensor) -> dict:
+    """What a training on the examples `train` (S, n) of these splits is made of, for `cached_training`."""
+    return {"data": lab.data.fingerprint, "seeds": lab.seeds, "train": digest(train)}
 
 
 def side_by_side(lab: Splits, arms: int, train: Tensor, spec: Specification, labels: Tensor | None = None,
@@ -246,6 +263,6 @@ def collect(groups: Iterator[list[dict]], params, start: float, report: Callable
     return results(complete=True)
 
 
-def digest(values: Tensor) -> str:
-    """12 hex digits of a tensor's content: part of a cache key."""
-    return hashlib.sha256(values.cpu().numpy().tobytes()).hexdigest()[:12]
+def digest(values: Tensor | None) -> str | None:
+    """12 hex digits of a tensor's content, None of none: part of a cache key."""
+    return None if values is None else hashlib.sha256(values.cpu().numpy().tobytes()).hexdigest()[:12]

@@ -5,129 +5,20 @@ import warnings
 from dataclasses import replace
 
 import pytest
-import torch
-from sklearn.datasets import load_digits
 
 from kdutils import claims, metrics
 from kdutils import cohorts as common
-from kdutils.cohorts import HARD, Setting, Splits, cohort, distilled, teachers
 from kdutils.lessons import catalog
 from kdutils.lessons.dark_knowledge import claims as dark_knowledge_claims
 from kdutils.lessons.dark_knowledge import experiment as dark_knowledge
 from kdutils.lessons.dark_knowledge.experiment import DarkKnowledge
 from kdutils.lessons.start_here import experiment as start_here
 from kdutils.lessons.start_here.experiment import StartHere
-from kdutils.networks import MLP, Population
-from kdutils.objectives import hard_labels
 from kdutils.results import Results
-from kdutils.training import Recipe, Task, fit
 
 SMALL = DarkKnowledge(seeds=2, transfer_sizes=(20, 30), temperatures=(1, 4), control_sizes=(20,), omitted=5,
                       omitted_temperatures=(4,), steps=20, teacher_steps=20)
 FIRST = StartHere(seeds=2, transfer=30, steps=60, teacher_steps=20)
-QUICK = Recipe(steps=20)
-
-
-@pytest.fixture(scope="module")
-def lab():
-    return Splits.open("digits", seeds=3, seed=5)
-
-
-@pytest.fixture(scope="module")
-def logits(lab):
-    """Quick teachers: one (S, N, 10) stack of logits."""
-    return teachers(lab, lab.pool, recipe=QUICK)
-
-
-# The laboratory ---------------------------------------------------------------------------------------------------
-
-def test_each_seed_has_its_split_and_no_test_image_is_trained_on(lab):
-    assert lab.seeds == (5, 6, 7) and lab.pool.shape == (3, 1200) and lab.test.shape == (3, 597)
-    for pool, test, transfer in zip(lab.pool, lab.test, lab.transfer(40), strict=True):
-        assert not set(pool.tolist()) & set(test.tolist()) and set(transfer.tolist()) <= set(pool.tolist())
-    assert torch.equal(Splits.open("digits", seeds=2, seed=6).test, lab.test[1:]), "a seed's split is its own"
-
-
-def test_accuracy_is_measured_on_the_test_images_of_the_members_seed(lab):
-    target = torch.from_numpy(load_digits().target)
-    perfect = torch.nn.functional.one_hot(target, 10).float().repeat(6, 1, 1)
-    for m in range(6):  # members 0-2 are setting 0 with seeds 0-2; ruin each one's own test images by another share
-        perfect[m, lab.test[m % 3][: 100 * m]] = -perfect[m, lab.test[m % 3][: 100 * m]]
-        perfect[m, lab.pool[m % 3]] = 0
-    assert lab.accuracy(perfect).tolist() == pytest.approx([100 * (597 - 100 * m) / 597 for m in range(6)], abs=1e-3)
-
-
-def test_a_cohorts_arms_share_split_start_order_and_teacher(lab, logits):
-    students = cohort(lab, logits, lab.transfer(40), [HARD, distilled(1), distilled(8)])
-    assert len(students.population) == 9 and students.task.seeds == (5, 6, 7) * 3
-    assert students.task.teacher_of.tolist() == [0, 1, 2] * 3
-    for values in (*students.population.parameters.values(), students.task.train):
-        assert torch.equal(values[:3], values[3:6]) and torch.equal(values[:3], values[6:])
-    assert students.knobs["alpha"] == (0, 0, 0, 1, 1, 1, 1, 1, 1)
-    assert students.knobs["temperature"][3:] == (1, 1, 1, 8, 8, 8)
-
-
-def test_the_hard_label_arm_is_ordinary_training(lab, logits):
-    students = cohort(lab, logits, lab.transfer(40), [distilled(4), HARD])
-    for _ in students.train(QUICK):
-        pass
-    alone = Population(common.STUDENT, lab.seeds)
-    fit(alone, Task(lab.data.inputs, lab.data.labels, lab.transfer(40), lab.seeds), hard_labels, recipe=QUICK)
-    for name, values in students.population.parameters.items():
-        torch.testing.assert_close(values[3:], alone.parameters[name], atol=1e-4, rtol=1e-4)
-
-
-def test_an_arm_does_not_depend_on_the_others(lab, logits):
-    def trained(*settings):
-        students = cohort(lab, logits, lab.transfer(40), settings)
-        for _ in students.train(QUICK):
-            pass
-        return students.population.predict(lab.data.inputs)
-
-    together = trained(HARD, distilled(1), Setting("both", 4.0, alpha=0.5))
-    for arm, setting in enumerate((HARD, distilled(1), Setting("both", 4.0, alpha=0.5))):
-        torch.testing.assert_close(together[3 * arm:3 * arm + 3], trained(setting), atol=1e-4, rtol=1e-4)
-
-
-def test_rows_say_of_each_run_what_it_was(lab, logits):
-    students = cohort(lab, logits, lab.transfer(40), [HARD, distilled(4)])
-    for _ in students.train(QUICK):
-        pass
-    rows = students.rows({"accuracy": students.accuracy()}, transfer=40)
-    assert [(row["method"], row["temperature"], row["seed"]) for row in rows] == [
-        ("hard labels", None, 5), ("hard labels", None, 6), ("hard labels", None, 7),
-        ("distilled", 4.0, 5), ("distilled", 4.0, 6), ("distilled", 4.0, 7)]
-    target = torch.from_numpy(load_digits().target)
-    for m, row in enumerate(rows):
-        test = lab.test[m % 3]
-        right = students.population.member(m)(lab.data.inputs[test]).argmax(-1) == target[test]
-        assert row["accuracy"] == pytest.approx(100 * float(right.float().mean())) and row["transfer"] == 40
-    assert students.accuracy().shape == (2, 3)
-    assert students.accuracy().flatten().tolist() == pytest.approx(
-        lab.accuracy(students.population.predict(lab.data.inputs)).tolist())
-
-
-# Teachers ---------------------------------------------------------------------------------------------------------
-
-def test_teachers_are_paid_for_once_and_only_by_their_own_recipe(lab, logits, monkeypatch):
-    def forbidden(*_, **__):
-        raise AssertionError("trained again")
-
-    monkeypatch.setattr(common, "fit", forbidden)
-    assert torch.equal(teachers(lab, lab.pool, recipe=QUICK), logits)
-    shuffled = lab.pool.flip(1)
-    for arguments in ((lab, lab.transfer(40)), (lab, shuffled), (Splits.open("digits", 3, 6), lab.pool)):
-        with pytest.raises(AssertionError, match="trained again"):
-            teachers(*arguments, recipe=QUICK)
-    for keywords in ({"recipe": Recipe(steps=21)}, {"recipe": QUICK, "spec": MLP(64, (128, 127), 10)}):
-        with pytest.raises(AssertionError, match="trained again"):
-            teachers(lab, lab.pool, **keywords)
-
-
-def test_a_teachers_logits_are_those_of_the_network_trained_alone(lab, logits):
-    alone = Population(common.TEACHER, [6])
-    fit(alone, Task(lab.data.inputs, lab.data.labels, lab.pool[1:2], [6]), hard_labels, recipe=QUICK)
-    torch.testing.assert_close(logits[1], alone.predict(lab.data.inputs)[0], atol=1e-3, rtol=1e-3)
 
 
 # Notebook 00 ------------------------------------------------------------------------------------------------------

@@ -1,13 +1,13 @@
 """Nine methods at once: every method is an arm of one population, with the same splits, starts and batch orders."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from kdutils import cache, metrics, rng
-from kdutils.cohorts import Splits, digest
+from kdutils import metrics, rng
+from kdutils.cohorts import Splits, cached_training, digest, origin
 from kdutils.datasets import take
 from kdutils.errors import ParameterError, one_of
 from kdutils.networks import Branched, ConvNet, Hinted, Population
@@ -18,13 +18,12 @@ from kdutils.objectives import (
     boundary_weight,
     cross_entropy,
     ensemble_loss,
-    hard_labels,
     layers,
     mutual_loss,
     other_class,
     soft_target_weight,
 )
-from kdutils.training import Knobs, Recipe, Snapshot, Task, fit, train
+from kdutils.training import Knobs, Recipe, Snapshot, Task, train
 
 HARD = "hard labels"
 ARMS = (HARD, *METHODS)
@@ -51,20 +50,15 @@ def teach(lab: Splits, images: Tensor, spec=NETWORK, recipe: Recipe = TEACHER_RE
 
     attacked: (S, m), the images whose boundary samples are wanted; none by default.
     """
-    made_of = {"data": lab.data.fingerprint, "network": [type(spec).__name__, asdict(spec)], "recipe": asdict(recipe),
-               "seeds": lab.seeds, "train": digest(images), "labels": digest(labels) if labels is not None else None,
-               "device": images.device.type}
-
-    def make():
-        population = Population(spec, [rng.derive(seed, "teacher") for seed in lab.seeds], images.device)
-        seen = lab.data.labels if labels is None else labels
-        fit(population, Task(lab.data.inputs, seen, images, lab.seeds), hard_labels, recipe=recipe)
-        return population.copy().parameters
-
-    population = Population.of(spec, cache.load_or_make("nine", made_of, make, device=str(images.device)))
+    seen = lab.data.labels if labels is None else labels
+    starts = [rng.derive(seed, "teacher") for seed in lab.seeds]
+    population = Population.of(spec, cached_training(
+        "nine", origin(lab, images) | {"labels": digest(labels)}, spec, recipe, images.device,
+        prepare=lambda spec: (Population(spec, starts, images.device), Task(lab.data.inputs, seen, images, lab.seeds)),
+        read=lambda trained: trained.copy().parameters))
     outputs = described(population, lab.data.inputs)
     if attacked is not None:
-        outputs |= boundary(lab, population, attacked, lab.data.labels if labels is None else labels)
+        outputs |= boundary(lab, population, attacked, seen)
     return Teachers(population, outputs)
 
 

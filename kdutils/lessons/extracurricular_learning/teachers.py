@@ -5,16 +5,16 @@ the one Gaussian with the mixture's moments, or the mean of the probabilities.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from kdutils import cache, rng
-from kdutils.cohorts import digest
+from kdutils import rng
+from kdutils.cohorts import cached_training, digest
 from kdutils.networks import Population, Specification
 from kdutils.objectives import calibrated_scale, gaussian, united, united_log_probabilities
-from kdutils.training import Knobs, Recipe, Task, fit
+from kdutils.training import Knobs, Recipe, Task
 
 ENSEMBLE = 4
 AT_ONCE = 1000      # pictures of a teacher answered together: more would only take memory
@@ -55,19 +55,19 @@ def trained(inputs: Tensor, labels: Tensor, seeds: Sequence[int], spec: Specific
             objective: Callable, **knobs) -> Teachers:
     """Teachers of inputs (S, n, c, h, w) with labels (S, n) or targets (S, n, d); from the cache if they can."""
     made_of = {"inputs": digest(inputs), "labels": digest(labels), "seeds": list(seeds), "network": repr(spec),
-               "recipe": asdict(recipe), "objective": objective.__name__, "knobs": knobs, "ensemble": ENSEMBLE,
-               "device": inputs.device.type}
+               "objective": objective.__name__, "knobs": knobs, "ensemble": ENSEMBLE}
 
-    def make():
+    def prepare(spec: Specification) -> tuple[Population, Task]:
         own = [rng.derive(seed, f"teacher {k}") for seed in seeds for k in range(ENSEMBLE)]
         n = inputs.shape[1]
         train = (torch.arange(len(own)) // ENSEMBLE * n)[:, None] + torch.arange(n)
-        population = Population(spec, own, inputs.device)
-        work = Task(inputs.flatten(0, 1), labels.flatten(0, 1), train.to(inputs.device), own)
-        fit(population, work, objective, Knobs(**knobs), recipe)
-        return dict(population.parameters)
+        return (Population(spec, own, inputs.device),
+                Task(inputs.flatten(0, 1), labels.flatten(0, 1), train.to(inputs.device), own))
 
-    return Teachers(Population.of(spec, cache.load_or_make("ensembles", made_of, make, str(inputs.device))))
+    parameters = cached_training("ensembles", made_of, spec, recipe, inputs.device, prepare=prepare,
+                                 read=lambda trained: trained.copy().parameters, objective=objective,
+                                 knobs=Knobs(**knobs))
+    return Teachers(Population.of(spec, parameters))
 
 
 def calibrated(teachers: Teachers, inputs: Tensor, targets: Tensor) -> Teachers:

@@ -9,14 +9,14 @@ from dataclasses import asdict
 import torch
 from torch import Tensor
 
-from kdutils import cache, metrics, rng
-from kdutils.cohorts import Splits, digest, side_by_side
+from kdutils import metrics, rng
+from kdutils.cohorts import Splits, cached_training, digest, origin, side_by_side
 from kdutils.datasets import Dataset, Table, take
 from kdutils.errors import ParameterError
 from kdutils.lessons.subclass_distillation.parameters import DEFAULT, SubclassDistillation
-from kdutils.networks import MLP, Specification
+from kdutils.networks import MLP, Population, Specification
 from kdutils.objectives import class_logits, hard_labels, subclass_teacher
-from kdutils.training import Knobs, Recipe, fit
+from kdutils.training import Knobs, Recipe
 
 TEACHER_WIDTHS = (64,)
 CERTAIN = 200.0  # a logit that makes a label's probability 1 at any temperature of the course
@@ -146,20 +146,18 @@ def _taught(lab: Splits, train: Tensor, outputs: int, objective, knobs: Knobs, l
     """
     recipe = recipe or teacher_recipe()
     spec = network(outputs) if network else MLP(lab.data.inputs[0].numel(), TEACHER_WIDTHS, outputs)
-    made_of = {"data": lab.data.fingerprint, "network": asdict(spec), "recipe": asdict(recipe), "seeds": lab.seeds,
-               "train": digest(train), "device": train.device.type, **made_with}
+    arms = len(made_with.get("values", [0]))
 
-    def make():
-        arms = len(made_with.get("values", [0]))
-        population, task = side_by_side(lab, arms, train, spec, labels)
-        fit(population, task, objective, knobs, recipe)
+    def read(population: Population) -> dict[str, Tensor]:
         inputs = lab.data.inputs if lab.own is None else take(lab.data.inputs, lab.own).repeat(arms, 1, 1, 1, 1)
         with torch.no_grad():
             found = population.features(inputs)
         return {name: found[name] if lab.own is None else found[name].reshape(arms, len(lab.data), -1)
                 for name in wanted}
 
-    return cache.load_or_make("subclass-teachers", made_of, make, device=str(train.device))
+    made_of = origin(lab, train) | {"network": asdict(spec)} | made_with
+    return cached_training("subclass-teachers", made_of, spec, recipe, train.device, read=read, objective=objective,
+                           prepare=lambda spec: side_by_side(lab, arms, train, spec, labels), knobs=knobs)
 
 
 def standardised(features: Tensor, train: Tensor) -> Tensor:

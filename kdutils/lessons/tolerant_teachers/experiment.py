@@ -11,16 +11,18 @@ from dataclasses import asdict, fields
 import torch
 from torch import Tensor
 
-from kdutils import cache, metrics
+from kdutils import metrics
 from kdutils.cohorts import (
     HARD,
     STUDENT,
     TEACHER_RECIPE,
     Splits,
+    cached_training,
     cohort,
     collect,
     digest,
     distilled,
+    origin,
     side_by_side,
     table_rows,
     teacher_recipe,
@@ -85,15 +87,12 @@ def ancestors(lab: Splits, train: Tensor, chosen: Sequence[Ancestor], spec: Spec
 
     labels: (S, N) where they see others than the data's. They come from the cache if they can.
     """
-    made_of = {"data": lab.data.fingerprint, "network": [type(spec).__name__, asdict(spec)], "recipe": asdict(recipe),
-               "ancestors": [asdict(one) for one in chosen], "seeds": lab.seeds, "train": digest(train),
-               "labels": digest(labels) if labels is not None else None, "device": train.device.type}
-
-    def make():
-        population = _first(lab, train, chosen, spec, recipe, labels)
-        return {"logits": population.predict(lab.data.inputs).unflatten(0, (len(chosen), -1))}
-
-    return cache.load_or_make("ancestors", made_of, make, device=str(train.device))["logits"]
+    made_of = origin(lab, train) | {"ancestors": [asdict(one) for one in chosen], "labels": digest(labels)}
+    return cached_training(
+        "ancestors", made_of, spec, recipe, train.device,
+        prepare=lambda spec: side_by_side(lab, len(chosen), train, spec, labels),
+        read=lambda trained: {"logits": trained.predict(lab.data.inputs).unflatten(0, (len(chosen), -1))},
+        objective=tolerant_teacher, knobs=_knobs_of(chosen, lab))["logits"]
 
 
 def lineages(lab: Splits, train: Tensor, chosen: Sequence[Ancestor], generations: int, label_weight: float = 0.5,
@@ -252,10 +251,14 @@ def probe_accuracy(lab: Splits, features: Tensor, seen: int, n: int) -> Tensor:
 
 # ---- training and tables -----------------------------------------------------------------------------------------
 
+def _knobs_of(chosen: Sequence[Ancestor], lab: Splits) -> Knobs:
+    """The knobs of one ancestor of each kind and seed."""
+    return Knobs(**{field.name: [getattr(one, field.name) for one in chosen for _ in lab.seeds]
+                    for field in fields(Ancestor) if field.name != "name"})
+
+
 def _first(lab: Splits, train: Tensor, chosen: Sequence[Ancestor], spec, recipe, labels) -> Population:
-    values = {field.name: [getattr(one, field.name) for one in chosen for _ in lab.seeds]
-              for field in fields(Ancestor) if field.name != "name"}
-    return trained(lab, train, len(chosen), spec, recipe, tolerant_teacher, Knobs(**values), labels, None, None)
+    return trained(lab, train, len(chosen), spec, recipe, tolerant_teacher, _knobs_of(chosen, lab), labels, None, None)
 
 
 def trained(lab: Splits, train: Tensor, arms: int, spec, recipe, objective, knobs, labels, teacher,
