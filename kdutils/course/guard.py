@@ -12,6 +12,9 @@ import weakref
 # Libraries whose own kinds of thread start long after setup(): the kernel's, its sockets', progress bars', debuggers'.
 _HOUSEKEEPERS = {"ipykernel", "IPython", "zmq", "tqdm", "debugpy", "_pydevd_bundle"}
 
+# Ours that no page has to wait for: it compiles for the whole machine, goes on after Stop, and catches its own errors.
+_COMPILER = "kdutils-kernels"
+
 _known: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 caught: list[str] = []
 listening = False
@@ -47,7 +50,7 @@ def complaints(grace: float = 2.0) -> list[str]:
 
 def _housekeeping(thread: threading.Thread) -> bool:
     foreign = isinstance(thread, threading._DummyThread)  # started outside Python, for example by torch
-    return foreign or thread.name.startswith("asyncio_") or type(thread).__module__.split(".")[0] in _HOUSEKEEPERS
+    return foreign or thread.name == _COMPILER or thread.name.startswith("asyncio_") or type(thread).__module__.split(".")[0] in _HOUSEKEEPERS
 
 
 def _listen() -> None:

@@ -19,6 +19,7 @@ import nbformat
 import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
 from kdutils.cache import write_whole
@@ -99,9 +100,9 @@ def _execute(path: Path, source: NotebookNode, parameters: dict[str, Any], progr
         target = Path(folder) / "executed.ipynb"
         bar = {"desc": path.stem, "leave": False} if progress else False
         try:
-            papermill.execute_notebook(source, target, parameters, progress_bar=bar, cwd=path.resolve().parent,
-                                       execution_timeout=cell_timeout, store_widget_state=True,
-                                       extra_arguments=list(QUIET_KERNEL))
+            papermill.execute_notebook(source, target, parameters, engine_name=_Engine.name, progress_bar=bar,
+                                       cwd=path.resolve().parent, execution_timeout=cell_timeout,
+                                       store_widget_state=True, extra_arguments=list(QUIET_KERNEL))
         except PapermillExecutionError:
             pass  # the scan finds the same error in its cell, and names it
         except CellTimeoutError:
@@ -109,6 +110,25 @@ def _execute(path: Path, source: NotebookNode, parameters: dict[str, Any], progr
         except DeadKernelError:
             failures.append("The kernel died; most often memory ran out.")
         return (nbformat.read(target, as_version=4) if target.exists() else source), failures
+
+
+class _Engine(NBClientEngine):
+    """papermill's engine, which would write the whole notebook before and after every cell: here it is written once,
+    complete or as far as it came. On a page with many figures that is half of the work outside its kernel."""
+
+    name = "kdutils"
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man, kernel_name, **settings):
+        target, nb_man.output_path = nb_man.output_path, None
+        try:
+            return super().execute_managed_notebook(nb_man, kernel_name, **settings)
+        finally:
+            nb_man.output_path = target
+            nb_man.save()
+
+
+papermill_engines.register(_Engine.name, _Engine)
 
 
 @contextmanager

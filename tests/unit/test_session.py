@@ -11,6 +11,7 @@ import torch
 from kdutils.course import guard
 from kdutils.course.session import Session, UnfinishedError, finish, record, setup
 from kdutils.errors import ParameterError
+from kdutils.training.kernels import compiled
 
 
 @pytest.fixture(autouse=True)
@@ -111,6 +112,20 @@ def test_finish_waits_for_a_thread_that_is_ending():
     setup()
     threading.Thread(target=time.sleep, args=(0.3,)).start()
     finish()
+
+
+def test_a_page_may_end_while_the_kernels_are_compiled():
+    """Catches a short first page that fails because the machine's first compile takes longer than the page."""
+    setup()
+    may_end = threading.Event()
+    compiler = compiled.Compiler("mlp", lambda: may_end.wait(60))
+    compiler.start()
+    try:
+        assert not compiler.ready.is_set()
+        finish()
+    finally:
+        may_end.set()
+        assert compiler.ready.wait(60)
 
 
 def test_finish_names_a_thread_that_outlives_the_page(monkeypatch, capsys):
