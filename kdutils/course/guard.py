@@ -50,7 +50,8 @@ def complaints(grace: float = 2.0) -> list[str]:
 
 def _housekeeping(thread: threading.Thread) -> bool:
     foreign = isinstance(thread, threading._DummyThread)  # started outside Python, for example by torch
-    return foreign or thread.name == _COMPILER or thread.name.startswith("asyncio_") or type(thread).__module__.split(".")[0] in _HOUSEKEEPERS
+    named = thread.name == _COMPILER or thread.name.startswith("asyncio_")
+    return foreign or named or type(thread).__module__.split(".")[0] in _HOUSEKEEPERS
 
 
 def _listen() -> None:

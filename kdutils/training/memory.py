@@ -17,7 +17,7 @@ def peak_memory(device: str | torch.device) -> int | None:
     if torch.device(device).type == "cuda":
         return torch.cuda.max_memory_reserved(torch.device(device))
     try:
-        import resource  # not on ImageStore
+        import resource  # not on Windows
     except ImportError:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

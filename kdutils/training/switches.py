@@ -10,7 +10,7 @@ from torch import nn
 from kdutils.errors import ParameterError, one_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Speedups:
     """channels_last: the channels of a pixel side by side in memory. bf16: networks in bfloat16 where autocast finds it
     safe; losses, gradients of weights and the optimiser stay in single precision (in which a GPU's convolutions use
@@ -74,7 +74,8 @@ def fast(device: str | torch.device, compiled: bool | None = None) -> Speedups:
     compiling costs half a minute and gains little there.
     """
     if torch.device(device).type == "cuda":
-        return Speedups(True, True, True if compiled is None else compiled, True, True, True, True)
+        return Speedups(channels_last=True, bf16=True, compiled=compiled is not False, cuda_graphs=True,
+                        cudnn_benchmark=True, fused=True, folded=True)
     return Speedups(channels_last=True, bf16=_bf16_in_hardware(), compiled=bool(compiled), fused=True, folded=True)
 
 

@@ -154,7 +154,8 @@ def test_bf16_stays_near_and_its_loss_is_in_single_precision(device):
 @pytest.mark.parametrize("kept", [False, True])
 def test_recorded_steps_equal_the_plain_ones(compiled, kept, monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
-    pictures, switches = made_pictures("cuda"), Speedups(True, False, compiled, True, False, True)
+    pictures, switches = made_pictures("cuda"), Speedups(
+        channels_last=True, compiled=compiled, cuda_graphs=True, fused=True)
     plain, _ = trained(pictures, made_teacher(pictures))
     teacher = made_teacher(pictures, switches)
     quick, _ = trained(pictures, CachedTeacher(teacher, pictures, "float32") if kept else teacher, switches)

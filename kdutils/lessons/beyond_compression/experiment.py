@@ -47,7 +47,7 @@ class BeyondCompression:
     curve_steps: int = 400              # of a student on a profile; batches of 64
     temperature: float = 4.0            # of soft targets in the noise and the imbalance curves
     seed: int = 0                       # of the first run
-    device: str = "cpu"
+    device: str = "cpu"  # of torch
 
     def __post_init__(self):
         sound(self)

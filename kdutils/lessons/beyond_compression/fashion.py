@@ -43,7 +43,7 @@ class NineOnClothes:
     steps: int = 1000             # of a student, batches of 32
     teacher_steps: int = 1000     # of a teacher, batches of 64
     seed: int = 0                 # of the first run
-    device: str = "cpu"
+    device: str = "cpu"  # of torch
 
     def __post_init__(self):
         sound(self)

@@ -43,36 +43,31 @@ SYSTEM = {"cpu": 1.0e9, "cuda": 1.5e9}    # what torch itself takes before it tr
 
 @dataclass(frozen=True)
 class ImagePairs:
-    """pair: "teacher:student", names of `networks.NETWORKS`. epochs, batch, lr, weight_decay, schedule: every network's
-    (the public benchmarks' recipe); teacher_epochs where the teacher's differ. seeds: students of each method. images:
-    training images, balanced over the classes; None for all. methods: some of "hard labels", "distilled". teacher:
-    "cached", its answers kept as kept_as, or "online"; keep_answers: on disk too, for the next command. switches: one
-    of training.switches.CHOICES. pad, flip: by the data if None (an eighth of the side; digits are not mirrored).
-    """
+    """The recipe of the public benchmarks is the default, for every network."""
 
-    data: str = "cifar-100"
-    pair: str = "wrn-40-2:wrn-16-2"
-    temperature: float = 4.0
-    alpha: float = 0.9
-    epochs: float = 240
-    teacher_epochs: float | None = None
-    batch: int = 64
-    lr: float = 0.05
-    weight_decay: float = 5e-4
-    nesterov: bool = False
-    schedule: str = "step"
-    seeds: int = 5
-    images: int | None = None
-    methods: tuple[str, ...] = METHODS
-    teacher: str = "cached"
-    kept_as: str = "float16"
-    keep_answers: bool = False
-    switches: str = "fast"
-    pad: int | None = None
-    flip: bool | None = None
-    teacher_seed: int = 1000
-    seed: int = 0
-    device: str = "cpu"
+    data: str = "cifar-100"  # one of datasets.CARDS with images
+    pair: str = "wrn-40-2:wrn-16-2"  # teacher:student, names of networks.NETWORKS
+    temperature: float = 4.0  # of distilled students
+    alpha: float = 0.9  # weight of the soft targets; 1 - alpha on the labels
+    epochs: float = 240  # of every network
+    teacher_epochs: float | None = None  # the teacher's, where they differ
+    batch: int = 64  # images a step
+    lr: float = 0.05  # SGD's, at the start
+    weight_decay: float = 5e-4  # SGD's
+    nesterov: bool = False  # Nesterov's momentum instead of the plain one
+    schedule: str = "step"  # of the learning rate: one of training.images.SCHEDULES
+    seeds: int = 5  # students of each method
+    images: int | None = None  # training images, balanced over the classes; None for all
+    methods: tuple[str, ...] = METHODS  # some of "hard labels", "distilled"
+    teacher: str = "cached"  # "cached", its answers are kept, or "online", it is asked in every step
+    kept_as: str = "float16"  # numbers in which its answers are kept
+    keep_answers: bool = False  # on disk too, for the next command
+    switches: str = "fast"  # one of training.switches.CHOICES
+    pad: int | None = None  # pixels around a picture before it is cropped; None for an eighth of the side
+    flip: bool | None = None  # mirror half of the pictures; None for what the data bear
+    teacher_seed: int = 1000  # of the teacher's start and order
+    seed: int = 0  # the first of the students' seeds
+    device: str = "cpu"  # of torch
 
     def __post_init__(self):
         sound(self)

@@ -30,12 +30,12 @@ class ExtracurricularLearning:
     views: tuple[int, ...] = (1, 2, 5, 10, 50)  # stored answers for each of a student's digits
     share: float = 0.9                          # of a student's transfer set: extra inputs, 0 to 1
     temperature: float = 2.0                    # of the digits' students
-    teacher_steps: int = 800
-    gaze_steps: int = 800
-    digit_steps: int = 400
-    toy_steps: int = 400
-    seed: int = 0
-    device: str = "cpu"
+    teacher_steps: int = 800  # of every teacher
+    gaze_steps: int = 800  # of a student of gaze
+    digit_steps: int = 400  # of a student of digits
+    toy_steps: int = 400  # of a student of the curve
+    seed: int = 0  # the first of the seeds
+    device: str = "cpu"  # of torch
 
     def __post_init__(self):
         sound(self)

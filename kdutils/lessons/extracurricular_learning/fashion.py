@@ -35,16 +35,16 @@ LABELLED = ("shifts", "mixup", "cutmix")
 class Fashion:
     """Sizes and budgets of the second scale."""
 
-    seeds: int = 10
+    seeds: int = 10  # runs per setting
     teacher_images: int = 20_000    # with labels, for a teacher
     images: int = 300               # of them, those that a student has
     extra: int = 5000               # further pictures that its teacher labels
-    temperatures: tuple[float, ...] = (1.0, 4.0)
-    share: float = 0.9
-    teacher_steps: int = 2000
-    student_steps: int = 1500
-    seed: int = 0
-    device: str = "cpu"
+    temperatures: tuple[float, ...] = (1.0, 4.0)  # of the students
+    share: float = 0.9  # of a student's transfer set: extra pictures, 0 to 1
+    teacher_steps: int = 2000  # of a teacher
+    student_steps: int = 1500  # of a student
+    seed: int = 0  # the first of the seeds
+    device: str = "cpu"  # of torch
 
     def __post_init__(self):
         sound(self)

@@ -36,16 +36,16 @@ class SphericalHundred:
     data: str = "cifar-100"                         # a data set of 32x32 images with an official test set
     widths: tuple[int, ...] = (64, 256, 1024)       # hidden units of the teachers, smallest first
     student: int = 32                               # of the student
-    temperatures: tuple[float, ...] = (1.0, 4.0, 16.0)
+    temperatures: tuple[float, ...] = (1.0, 4.0, 16.0)  # of the students
     optimisers: tuple[str, ...] = ("Adam", "SGD")   # of the teachers
     m: float = 2.0                                  # the scale of spherical distillation, a standard deviation
     alpha: float = 0.9                              # weight of the KD term; 1 - alpha on the labels
     images: int = 10_000                            # training images, balanced over the classes
     test_images: int = 4_000                        # the first ones of the official test set
-    teacher_steps: int = 1_000
-    student_steps: int = 800
-    seed: int = 0
-    device: str = "cpu"
+    teacher_steps: int = 1_000  # of a teacher
+    student_steps: int = 800  # of a student
+    seed: int = 0  # the first of the seeds
+    device: str = "cpu"  # of torch
 
     def __post_init__(self):
         sound(self)

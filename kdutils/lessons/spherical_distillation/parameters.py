@@ -97,11 +97,11 @@ class SphericalDistillation:
     alpha: float = 0.9                                  # weight of the KD term there; 1 - alpha on the labels
     noise: float = 0.25                                 # on the pixels of part "confidence", of the full scale
     noisy_widths: tuple[int, ...] = (32, 512)           # of its teachers
-    teacher_steps: int = TEACHER_RECIPE.steps
-    student_steps: int = 300
+    teacher_steps: int = TEACHER_RECIPE.steps  # of 64 images, of a teacher
+    student_steps: int = 300  # of 64 images, of a student
     patience: int = 4                                   # steps of the students of part "longer", in student_steps
     seed: int = 0                                       # the first of the seeds
-    device: str = "cpu"
+    device: str = "cpu"  # of torch
 
     def __post_init__(self):
         sound(self)

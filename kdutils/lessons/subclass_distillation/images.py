@@ -32,27 +32,24 @@ TEACHERS = ("classes", "no auxiliary loss", "subclass", "oracle")
 
 @dataclass(frozen=True)
 class SubclassImages:
-    """data: one of `datasets.GROUPINGS` with images. pair: teacher:student, names of `networks.NETWORKS`. subclasses:
-    s per class. beta, t_aux: of the subclass teacher. alpha, temperature: of distilled students. epochs, batch, lr,
-    schedule: of every network. images: training images, balanced over the classes; None for all. switches: one of
-    training.switches.CHOICES."""
+    """Teachers that divide coarse classes, and their students: image networks."""
 
-    seeds: int = 3
-    data: str = "cifar-100-coarse"
-    pair: str = "resnet32x4:resnet8x4"
-    subclasses: int = 5
-    beta: float = 0.1
-    t_aux: float = 0.5
-    alpha: float = 0.5
-    temperature: float = 4.0
-    epochs: float = 60
-    batch: int = 128
-    lr: float = 0.1
-    schedule: str = "cosine"
-    images: int | None = None
-    switches: str = "fast"
-    seed: int = 0
-    device: str = "cpu"
+    seeds: int = 3  # whole repetitions
+    data: str = "cifar-100-coarse"  # one of datasets.GROUPINGS with images
+    pair: str = "resnet32x4:resnet8x4"  # teacher:student, names of networks.NETWORKS
+    subclasses: int = 5  # s per class
+    beta: float = 0.1  # weight of the teacher's auxiliary loss
+    t_aux: float = 0.5  # its temperature
+    alpha: float = 0.5  # weight of the soft targets; 1 - alpha on the labels
+    temperature: float = 4.0  # of distilled students
+    epochs: float = 60  # of every network
+    batch: int = 128  # images a step
+    lr: float = 0.1  # SGD's, at the start
+    schedule: str = "cosine"  # of the learning rate: one of training.images.SCHEDULES
+    images: int | None = None  # training images, balanced over the classes; None for all
+    switches: str = "fast"  # one of training.switches.CHOICES
+    seed: int = 0  # the first of the seeds
+    device: str = "cpu"  # of torch
 
     def __post_init__(self):
         sound(self)

@@ -30,23 +30,21 @@ PUBLISHED = {"teacher": 99.35, "hard labels": 98.53, "two-class": 98.72, "subcla
 
 @dataclass(frozen=True)
 class SubclassMnist:
-    """seeds: whole repetitions. subclasses: s per class. beta, t_aux: of the teacher. alpha, temperature: of the
-    distilled students. epochs of `batch` images, the rest of an epoch dropped; lr: Adam's. train_images: how many of
-    the 60,000 are used, None for all."""
+    """The recipe of the authors' own demonstration."""
 
-    seeds: int = 5
-    data: str = "mnist-2x5"
-    subclasses: int = 5
-    beta: float = 1.0
-    t_aux: float = 1.0
-    alpha: float = 0.5
-    temperature: float = 4.0
-    epochs: int = 12
-    batch: int = 256
-    lr: float = 1e-3
-    train_images: int | None = None
-    seed: int = 0
-    device: str = "cpu"
+    seeds: int = 5  # whole repetitions
+    data: str = "mnist-2x5"  # two classes of five digits each
+    subclasses: int = 5  # s per class
+    beta: float = 1.0  # weight of the teacher's auxiliary loss
+    t_aux: float = 1.0  # its temperature
+    alpha: float = 0.5  # weight of the soft targets; 1 - alpha on the labels
+    temperature: float = 4.0  # of the distilled students
+    epochs: int = 12  # of every network; the rest of an epoch is dropped
+    batch: int = 256  # images a step
+    lr: float = 1e-3  # Adam's
+    train_images: int | None = None  # of the 60,000; None for all
+    seed: int = 0  # the first of the seeds
+    device: str = "cpu"  # of torch
 
     def __post_init__(self):
         sound(self)
