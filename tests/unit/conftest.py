@@ -2,9 +2,19 @@
 
 import pytest
 
+from kdutils.training.kernels import compiled
+
 
 @pytest.fixture(scope="session", autouse=True)
 def torchs_loop():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KDUTILS_ENGINE", "torch")
+        yield
+
+
+@pytest.fixture(scope="module")
+def quick_engine():
+    """The kernels, waited for, where numba is there: for the few runs at full length, three times as fast."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KDUTILS_ENGINE", "kernels" if compiled.installed() else "torch")
         yield

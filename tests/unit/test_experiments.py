@@ -142,8 +142,8 @@ def test_more_transfer_images_than_there_are_is_refused_before_any_training(monk
 # Regression at lecture scale --------------------------------------------------------------------------------------
 
 @pytest.fixture(scope="module")
-def lecture():
-    """The default experiment: 20 seeds, as notebook 01 runs it (about half a minute)."""
+def lecture(quick_engine):
+    """The default experiment: 20 seeds, as notebook 01 runs it (ten seconds with the kernels)."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         return catalog.measure("dark_knowledge", lambda line: None)

@@ -6,10 +6,10 @@ from dataclasses import asdict, replace
 import pandas as pd
 import pytest
 
-from kdutils import claims
+from kdutils import claims, cohorts
 from kdutils.claims import MISSING, NOISY, NOT_SEEN, OPPOSITE, SEEN
 from kdutils.lessons import catalog
-from kdutils.lessons.subclass_distillation import figures, teachers
+from kdutils.lessons.subclass_distillation import figures
 from kdutils.lessons.subclass_distillation.claims import DIGITS
 from kdutils.lessons.subclass_distillation.experiment import DEFAULT, SubclassDistillation, run
 from kdutils.results import Results
@@ -89,7 +89,7 @@ def test_impossible_parameters_are_refused_at_once(wrong, words, refuses):
 
 @pytest.mark.parametrize("wrong", [{"transfer_sizes": (20, 1201)}, {"speed_images": (1,)}, {"narrow_images": 5000}])
 def test_more_images_than_there_are_is_refused_before_any_training(wrong, monkeypatch, refuses, params):
-    monkeypatch.setattr(teachers, "fit", lambda *_, **__: pytest.fail("trained before checking"))
+    monkeypatch.setattr(cohorts, "fit", lambda *_, **__: pytest.fail("trained before checking"))
     with refuses("transfer images", "1200"):
         run(replace(params, **wrong))
 

@@ -9,7 +9,6 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from kdutils.cohorts import Splits
 from kdutils.datasets import grouped, load, superclasses
-from kdutils.lessons.subclass_distillation import teachers as lesson
 from kdutils.lessons.subclass_distillation.teachers import (
     clusters,
     discovered,
@@ -32,20 +31,6 @@ def test_a_teacher_is_the_same_alone_and_beside_others(lab):
         torch.testing.assert_close(alone, both[i], atol=1e-4, rtol=1e-4)
     assert not torch.allclose(both[0], both[1], atol=1e-2)
     assert not torch.allclose(both[1, 0], both[1, 1], atol=1e-2), "seeds have starts of their own"
-
-
-def test_teachers_are_paid_for_once_and_only_by_their_own_recipe(lab, monkeypatch):
-    def forbidden(*_, **__):
-        raise AssertionError("trained again")
-
-    first = subclass_teachers(lab, lab.pool, (2, 2), [(0.3, 0.5)], recipe=QUICK)
-    monkeypatch.setattr(lesson, "fit", forbidden)
-    assert torch.equal(subclass_teachers(lab, lab.pool, (2, 2), [(0.3, 0.5)], recipe=QUICK), first)
-    for sizes, values, more in (((2, 2), [(0.3, 0.4)], {}), ((1, 3), [(0.3, 0.5)], {}),
-                                ((2, 2), [(0.3, 0.5)], {"form": "entropy"}),
-                                ((2, 2), [(0.3, 0.5)], {"recipe": Recipe(steps=9)})):
-        with pytest.raises(AssertionError, match="trained again"):
-            subclass_teachers(lab, lab.pool, sizes, values, **{"recipe": QUICK} | more)
 
 
 def test_hidden_classes_reach_the_oracle_alone(lab, outputs, params):

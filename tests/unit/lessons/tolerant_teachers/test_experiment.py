@@ -60,20 +60,6 @@ def test_a_strict_ancestor_is_an_ordinary_teacher_bit_for_bit(lab):
     assert not torch.allclose(beside[0], strict, atol=0.1)
 
 
-def test_ancestors_are_paid_for_once_and_only_by_their_own_recipe(lab, monkeypatch):
-    def forbidden(*_, **__):
-        raise AssertionError("trained again")
-
-    labels = lab.data.labels.expand(2, -1)
-    first = ancestors(lab, lab.pool, [STRICT, tolerant(1)], SPEC, QUICK)
-    monkeypatch.setattr(tolerant_teachers, "fit", forbidden)
-    assert torch.equal(ancestors(lab, lab.pool, [STRICT, tolerant(1)], SPEC, QUICK), first)
-    for chosen, more in (([tolerant(1), STRICT], {}), ([STRICT, tolerant(0.8)], {}), ([STRICT, tolerant(1, 4)], {}),
-                         ([STRICT, tolerant(1)], {"labels": labels}), ([STRICT, tolerant(1)], {"recipe": Recipe(21)})):
-        with pytest.raises(AssertionError, match="trained again"):
-            ancestors(lab, lab.pool, chosen, **{"spec": SPEC, "recipe": QUICK} | more)
-
-
 @pytest.mark.parametrize("ranks, classes", [(5, 10), (3, 6)])
 def test_kinds_differ_in_where_the_rest_goes_and_not_in_how_much_it_is(ranks, classes):
     strict, middle, very, smoothed, penalised = kinds(ranks, classes)
@@ -270,7 +256,7 @@ def test_groups_say_whose_the_secondary_classes_are(clothes):
 
 def test_absent_groups_are_refused_before_any_training(monkeypatch, tmp_path, refuses):
     monkeypatch.setenv("KDUTILS_DATA", str(tmp_path))
-    monkeypatch.setattr(tolerant_teachers, "fit", lambda *_, **__: pytest.fail("trained before checking"))
+    monkeypatch.setattr(common, "fit", lambda *_, **__: pytest.fail("trained before checking"))
     with refuses("fashion-mnist", "kdutils data get"):
         run(replace(SMALL, grouped="fashion-mnist"))
 
@@ -328,7 +314,7 @@ def test_impossible_parameters_are_refused_at_once(wrong, words, refuses):
 
 
 def test_more_images_than_there_are_is_refused_before_any_training(monkeypatch, refuses):
-    monkeypatch.setattr(tolerant_teachers, "fit", lambda *_, **__: pytest.fail("trained before checking"))
+    monkeypatch.setattr(common, "fit", lambda *_, **__: pytest.fail("trained before checking"))
     for wrong in ({"transfer_sizes": (50, 1201)}, {"lineages": ((1201, 0.0),)}):
         with refuses("transfer images", "1200", "1201"):
             run(TolerantTeachers(seeds=1, **wrong))
@@ -344,8 +330,8 @@ def test_lineages_refuse_impossible_values_when_first_pulled(lab, refuses):
 # Regression at lecture scale ---------------------------------------------------------------------------------------
 
 @pytest.fixture(scope="module")
-def lecture():
-    """12 seeds at full length, without the lineages of noisy labels and large transfer sets (half a minute)."""
+def lecture(quick_engine):
+    """12 seeds at full length, without the lineages of noisy labels and large transfer sets."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         return run(TolerantTeachers(seeds=12, etas=(0.0, 0.3, 0.6, 0.9, 1.2), transfer_sizes=(100,),
