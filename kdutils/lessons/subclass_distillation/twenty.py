@@ -62,7 +62,7 @@ class SubclassTwenty:
     alpha: float = 0.5  # weight of the soft targets beside the labels
     steps: int = 1_500  # of 64 pictures, for every network
     teacher_lr: float = 2e-3  # Adam's rate, cosine to zero
-    student_lr: float = 5e-3
+    student_lr: float = 5e-3  # of a student
     seed: int = 0  # the first seed
     device: str = "cpu"  # of torch
 
