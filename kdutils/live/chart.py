@@ -196,6 +196,11 @@ class Chart:
                 self._view = LiveFigure(self)
             return self._view
 
+    def close(self) -> None:
+        """Forget the view, which is closed with its panel; the next one asked for is another."""
+        with self._lock:
+            self._view = None
+
     @property
     def lock(self) -> threading.RLock:
         """Hold it to make several changes that must be drawn together."""

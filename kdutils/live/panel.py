@@ -18,6 +18,7 @@ from kdutils.headless import headless
 from kdutils.live.chart import Chart
 from kdutils.live.control import Choice, Control, LogSlider, Slider  # noqa: F401 (Control: lessons take it from here)
 from kdutils.live.debouncer import Debouncer
+from kdutils.live.lifetime import close_widgets, shown
 
 log = logging.getLogger(__name__)
 
@@ -224,6 +225,15 @@ class Panel:
         """Back to the values that the panel was opened with."""
         self.set(**self.opened_with)
 
+    def close(self) -> None:
+        """Take the panel off its page and free what that took. From Python it goes on; shown again it is a new one."""
+        self.cancel_release()
+        with self._turn, self._words:
+            card, self._widget, self.inputs = self._widget, None, {}
+        self.chart.close()
+        if card is not None:
+            close_widgets(card)
+
     # ---- on the page ----------------------------------------------------------------------------------------------
 
     @property
@@ -237,6 +247,7 @@ class Panel:
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
+        shown(self)
         display(self._repr_mimebundle_(), raw=True)
         if headless():
             from kdutils.plots.base import caption

@@ -158,6 +158,11 @@ class TrainingPanel(Panel):
         self._give_way()
         self.runner.run()
 
+    def close(self) -> None:
+        """End the run, then leave the page."""
+        self.stop()
+        super().close()
+
     # ---- what the runner calls ------------------------------------------------------------------------------------
 
     def clear(self) -> None:
