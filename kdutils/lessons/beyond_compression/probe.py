@@ -38,7 +38,7 @@ class LinearProbe:
     probe_images: int = 100                 # labelled pictures of the other five, for the probe
     steps: int = 150                        # of a student; batches of 32
     seed: int = 0                           # of the first run
-    device: str = "cpu"
+    device: str = "cpu"                     # of torch
 
     def __post_init__(self):
         sound(self)

@@ -29,10 +29,10 @@ class LargeEyes:
     gaze_sizes: tuple[int, ...] = (100,)    # of them, those that a student has
     gaze_extra: int = 2000                  # extra eyes that its teacher labels
     share: float = 0.9                      # of a student's transfer set: extra eyes, 0 to 1
-    teacher_steps: int = 1000
-    gaze_steps: int = 1500
-    seed: int = 0
-    device: str = "cpu"
+    teacher_steps: int = 1000               # of a teacher
+    gaze_steps: int = 1500                  # of a student
+    seed: int = 0                           # the first seed
+    device: str = "cpu"                     # of torch
 
     def __post_init__(self):
         sound(self)

@@ -42,21 +42,21 @@ class ImageFolder:
     folder: str = "imagenet"            # with train/ and val/; one that is not absolute lies in the data folder
     teacher: str = "resnet34"           # a classifier of torchvision.models
     weights: str = PUBLISHED            # of the teacher: a file (.pth or .safetensors), or "published" to fetch them
-    student: str = "resnet18"
+    student: str = "resnet18"           # another of torchvision.models, trained from its start
     methods: tuple[str, ...] = ("SKD",)  # of "SKD", "KD" and "hard labels", one student after the other
-    temperature: float = 4.0
+    temperature: float = 4.0            # of the distilled students
     m: float = 2.0                      # the scale of the sphere, a standard deviation over the classes
     epochs: int = 100                   # the steps of the learning rate and of alpha are parts of it
-    batch: int = 256
-    lr: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
+    batch: int = 256                    # pictures a step
+    lr: float = 0.1                     # of SGD; a tenth of it after each of the recipe's steps
+    momentum: float = 0.9               # of SGD
+    weight_decay: float = 1e-4          # of SGD
     crop: int = 224                     # pixels of a side; test pictures are first resized to 8/7 of it
     workers: int = 8                    # processes that read pictures
     half: bool = True                   # bfloat16 where the device is a GPU
-    seeds: int = 1
-    seed: int = 0
-    device: str = "cpu"
+    seeds: int = 1                      # students of each method
+    seed: int = 0                       # the first seed
+    device: str = "cpu"                 # of torch
 
     def __post_init__(self):
         sound(self)
