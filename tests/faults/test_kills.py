@@ -6,6 +6,8 @@ import subprocess
 import sys
 import textwrap
 
+import nbformat
+import psutil
 import pytest
 import torch
 from helpers import until
@@ -117,6 +119,36 @@ def test_a_real_training_that_is_killed_goes_on_bit_for_bit(folder, tmp_path):
     assert "2 of 3 points were finished before." in said
     again = sweep("start_here", grid, workers=1, base=base)
     assert results.table.equals(again.table)
+
+
+PAGE = """
+import os, pathlib, time
+from kdutils import cache
+import torch
+pathlib.Path("kernel").write_text(str(os.getpid()))
+cache.load_or_make("teachers", {"seed": 0}, lambda: time.sleep(wait) or {"logits": torch.ones(3)})
+finish()
+"""
+
+
+def test_a_run_of_a_notebook_that_is_killed_leaves_no_half_page_and_no_kernel(folder, tmp_path):
+    """Catches a page that is written while it grows, and a kernel that trains on for nobody."""
+    cell = nbformat.v4.new_code_cell
+    setup = "from kdutils.course.session import finish, setup\nsession = setup(profile, seed)"
+    cells = [cell('profile = "smoke"\nseed = 0\nwait = 600', id="parameters", metadata={"tags": ["parameters"]}),
+             cell(setup, id="setup"), cell(PAGE, id="page")]
+    about = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=about), tmp_path / "page.ipynb")
+    command = [sys.executable, "-m", "kdutils", "run", str(tmp_path / "page.ipynb"), "--out", str(tmp_path / "out")]
+    process, kernel = subprocess.Popen(command, stderr=subprocess.DEVNULL), tmp_path / "kernel"
+    assert until(lambda: kernel.exists() and kernel.read_text(), 120)
+    process.kill()
+    process.wait(60)
+    assert until(lambda: not psutil.pid_exists(int(kernel.read_text())), 120), "the kernel lives on"
+    assert not list((tmp_path / "out").iterdir()) and cache.entries() == []
+    subprocess.run([*command, "-p", "wait", "0"], check=True, capture_output=True, timeout=120)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"page.ipynb", "page.html"}
+    assert len(cache.entries()) == 1 and cache.unfinished() == []
 
 
 # Full disks ---------------------------------------------------------------------------------------------------------
