@@ -1,8 +1,10 @@
-"""The figure of a first distillation."""
+"""The figure of a first distillation, and the table of what an interval covers."""
 
+import pandas as pd
 import plotly.graph_objects as go
 
-from kdutils.plots.base import Plot, band
+from kdutils.lessons.start_here.halves import spreads
+from kdutils.plots.base import Plot, Table, band
 from kdutils.plots.style import COLOURS, DASHES, base_layout
 from kdutils.results import Results
 
@@ -24,3 +26,16 @@ def learning_curves(results: Results) -> Plot:
     more = "more" if gain.mean >= 0 else "less"
     return Plot(figure, f"After {last} steps, students of soft targets are {abs(gain.mean):.1f} points {more} "
                         f"accurate than students of hard labels; bands are 95% intervals over {gain.n} seeds.")
+
+
+def overlap(results: Results) -> Table:
+    """How far results spread over seeds that share images and over seeds that share none, and the ratio."""
+    rows = spreads(results)
+    frame = pd.DataFrame({
+        "what": rows.quantity,
+        "seeds that share images": rows.seeds.map("{:.2f}".format),
+        "seeds that share none": rows.halves.map("{:.2f}".format),
+        "ratio [95%]": [f"{one.ratio:.2f} [{one.low:.2f}, {one.high:.2f}]" for one in rows.itertuples()],
+    })
+    return Table(frame, note=f"Standard deviations in points; {results.params['cuts']} ways to cut the digits in two, "
+                             f"{results.params['seeds']} seeds in each half.")

@@ -73,9 +73,14 @@ def run(params: Halves, report: Callable[[str], None] = lambda line: None) -> Re
 def _groups(data: Dataset, params: Halves, report) -> Iterator[list[dict]]:
     for cut in range(params.seed, params.seed + params.cuts):
         report(f"cut {cut - params.seed + 1} of {params.cuts}: {params.seeds} seeds in each half")
-        order = torch.randperm(len(data), generator=rng.generator(cut, "halves")).to(data.labels.device)
-        for half, index in zip("ab", order.tensor_split(2), strict=True):
+        for half, index in zip("ab", in_two(data, cut), strict=True):
             yield _half(part_of(data, index, f"{data.name}, half {half}"), params, cut=cut, half=half)
+
+
+def in_two(data: Dataset, cut: int) -> tuple[torch.Tensor, ...]:
+    """The indices of two halves, cut at random."""
+    order = torch.randperm(len(data), generator=rng.generator(cut, "halves"))
+    return order.to(data.labels.device).tensor_split(2)
 
 
 def part_of(data: Dataset, index: torch.Tensor, name: str) -> Dataset:
