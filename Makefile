@@ -32,7 +32,8 @@ fast: $(READY)  ## the unit tests only
 	$(PYTHON) -m pytest $(ALONE) tests/unit $(TEST_ARGS) || [ $$? = 5 ]
 
 faults: $(READY) ## disks that are full, networks that lie, processes that are killed, five times in a row
-	for round in 1 2 3 4 5; do $(PYTHON) -m pytest -n auto tests/faults $(TEST_ARGS) || exit; done
+	for round in 1 2 3 4 5; do \
+	  KDUTILS_ROUND=$$round KDUTILS_EVENTS=2000 $(PYTHON) -m pytest -n auto tests/faults $(TEST_ARGS) || exit; done
 
 bench: $(READY) ## the benchmarks; they print their figures
 	$(PYTHON) -m pytest tests/benchmarks -s $(TEST_ARGS)
