@@ -23,6 +23,9 @@ from kdutils.objectives import METHODS
 from kdutils.results import Results
 from kdutils.training import Recipe
 
+QUICK = replace(SMOKE, steps=4, teacher_steps=5, memorising=8, stopped=2, curve_steps=4, noises=(0.4, 0.6),
+                gammas=(0.2,))
+
 
 @pytest.fixture(scope="module")
 def lab():
@@ -145,8 +148,7 @@ def test_what_cannot_be_run_is_refused_before_anything_is_trained(refuses):
 
 @pytest.fixture(scope="module")
 def small():
-    return experiment.run(replace(SMOKE, steps=4, memorising=8, stopped=2, curve_steps=4, noises=(0.4, 0.6),
-                                  gammas=(0.2,)))
+    return experiment.run(QUICK)
 
 
 def test_a_run_measures_every_claim(small):
@@ -160,8 +162,7 @@ def test_a_run_measures_every_claim(small):
 
 
 def test_the_same_parameters_give_the_same_numbers(small):
-    again = experiment.run(replace(SMOKE, steps=4, memorising=8, stopped=2, curve_steps=4, noises=(0.4, 0.6),
-                                   gammas=(0.2,)))
+    again = experiment.run(QUICK)
     pd.testing.assert_frame_equal(small.table, again.table)
 
 
