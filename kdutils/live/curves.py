@@ -1,7 +1,7 @@
 """What labs draw alike: a mean with its band that grows step by step, and the answers of complete runs."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -58,24 +58,6 @@ def add_answers(figure: go.Figure, kind: str, ring: str, col: int, prefix: str =
                            x=[], y=[], hoverinfo="skip", **place)
         figure.add_scatter(uid=f"{prefix}{uid}", mode="markers", x=[], y=[], **place,
                            marker={"color": COLOURS[colour], "symbol": symbol, "size": size})
-
-
-def add_recorded(figure: go.Figure, name: str, col: int, row: int = 1) -> None:
-    """Traces "recorded" and "recorded interval", pale: what a reader sees before the first run. `show_recorded` fills
-    them."""
-    colour = translucent(COLOURS["other"], 0.5)
-    figure.add_scatter(uid="recorded interval", x=[], y=[], mode="lines", showlegend=False, row=row, col=col,
-                       line={"color": colour, "width": 2}, hoverinfo="skip")
-    figure.add_scatter(uid="recorded", x=[], y=[], mode="markers", name=name, row=row, col=col,
-                       marker={"color": colour, "symbol": "square", "size": 9})
-
-
-def show_recorded(chart: Chart, gains: Mapping[float, Effect]) -> None:
-    """Draw recorded gains at their places on the axis."""
-    places = list(gains)
-    edges = np.ravel([[gain.low, gain.high, math.nan] for gain in gains.values()])
-    chart.set("recorded interval", x=np.repeat(places, 3), y=edges)
-    chart.set("recorded", x=places, y=[gain.mean for gain in gains.values()])
 
 
 def show_answers(chart: Chart, answers: Sequence[Answered], alike: Sequence[Answered], axis: str,

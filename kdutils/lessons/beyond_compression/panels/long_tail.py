@@ -1,7 +1,5 @@
 """Panel: classes become rare, and per-class recall shows who pays."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import plotly.graph_objects as go
 import torch
@@ -15,7 +13,6 @@ from kdutils.lessons.beyond_compression.experiment import STUDENT, TEACHER, log_
 from kdutils.lessons.beyond_compression.panels.pair_lab import PairLab
 from kdutils.live.control import Choice, LogSlider
 from kdutils.plots.style import COLOURS, base_layout, title_fonts
-from kdutils.results import Effect, Results
 from kdutils.training import Recipe
 
 METHODS = ("KD", "KD, adjusted teacher", "labels, adjusted answers")
@@ -30,7 +27,7 @@ class LongTail(PairLab):
     """
 
     title = "Long-tail dial"
-    axis, kind = "gamma", "method"
+    axis = "gamma"
     gains_axis = 3
     controls = (
         LogSlider("gamma", "Gamma", low=0.1, high=10.0, default=0.2,
@@ -42,14 +39,6 @@ class LongTail(PairLab):
                "Skewed, adjusted teacher": {"gamma": 0.2, "method": "KD, adjusted teacher"},
                "Skewed, the control": {"gamma": 0.2, "method": "labels, adjusted answers"},
                "Nearly even": {"gamma": 10.0, "method": "KD"}}
-
-    def recorded_gains(self, results: Results) -> Mapping[str, Mapping[float, Effect]]:
-        def gain(method: str, gamma: float) -> Effect:
-            same = {"part": "imbalance", "profile": f"gamma {gamma:g}"}
-            return results.paired("balanced", same | {"method": method}, same | {"method": "hard labels"})
-
-        return {name: {gamma: gain(method, gamma) for gamma in results.params["gammas"]}
-                for name, method in zip(METHODS, ("KD", "KD adjusted", "hard adjusted"), strict=True)}
 
     @property
     def counts(self) -> tuple[int, ...]:
@@ -112,7 +101,7 @@ class LongTail(PairLab):
         counts = self.counts
         words = f"gamma {self.values['gamma']:.3g}: {sum(counts)} images, {counts[0]} to {counts[-1]} a class"
         if getattr(self, "scores", None) is None:
-            return f"{words}. Press Train, or let go of a control. Pale squares: the recorded run."
+            return f"{words}. Press Train, or let go of a control."
         rare = self.each[:, -3:].mean(1)
         labels, other = self.scores.mean(1)
         return (f"{words}. Balanced accuracy {labels:.1f}% with the labels, {other:.1f}% with "

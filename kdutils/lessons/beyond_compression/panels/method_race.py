@@ -5,12 +5,10 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from kdutils.cohorts import Splits
-from kdutils.lessons import catalog
 from kdutils.lessons.beyond_compression.experiment import noisy_labels
-from kdutils.lessons.beyond_compression.figures import LOOKS, method_gains, order_of
+from kdutils.lessons.beyond_compression.figures import LOOKS, order_of
 from kdutils.lessons.beyond_compression.race import HARD, race, teach
 from kdutils.live.control import Choice, Slider
-from kdutils.live.curves import add_recorded, show_recorded
 from kdutils.live.training_panel import TrainingPanel
 from kdutils.objectives import METHODS
 from kdutils.plots.style import COLOURS, base_layout, title_fonts
@@ -18,9 +16,6 @@ from kdutils.results import Effect, interval
 from kdutils.training import Recipe, Snapshot
 
 WEIGHTS = ("equal gradients", "public codes")
-# Which part of the recorded run had these labels, images and weights.
-RECORDED = {("clean", 100, "equal gradients"): "equal gradients", ("clean", 100, "public codes"): "few-shot",
-            ("40% drawn anew", 400, "public codes"): "noise race"}
 
 
 class MethodRace(TrainingPanel):
@@ -45,8 +40,6 @@ class MethodRace(TrainingPanel):
     def __init__(self, seeds: int = 5, steps: int = 150, **values):
         self.lab, self.recipe = Splits.open("digits", seeds), Recipe(steps, 32)
         self.gains: dict[str, Effect] = {}
-        results = catalog.recorded("beyond_compression")
-        self.recorded = {setting: method_gains(results, part) for setting, part in RECORDED.items()}
         super().__init__(**values)
 
     def build_figure(self) -> go.Figure:
@@ -63,7 +56,6 @@ class MethodRace(TrainingPanel):
             figure.add_scatter(uid=f"{name} gain", x=[], y=[], mode="markers", showlegend=False, row=1, col=2,
                                marker={"color": colour, "symbol": symbol, "size": 10},
                                hovertemplate="%{y:+.1f}<extra>" + name + "</extra>")
-        add_recorded(figure, "recorded run", 2)
         figure.update_layout(base_layout(height=390, margin={"t": 70, "l": 45, "b": 60}, legend={"y": 1.1}))
         title_fonts(figure)
         figure.update_xaxes(title_text="training steps", range=[0, self.recipe.steps], col=1)
@@ -72,10 +64,6 @@ class MethodRace(TrainingPanel):
         figure.update_yaxes(range=[-12, 12], col=2)
         figure.add_hline(y=0, line={"color": COLOURS[HARD], "dash": "dot", "width": 1.5}, col=2)
         return figure
-
-    def draw(self, changed: frozenset[str]) -> None:
-        gains = self.recorded.get(tuple(self.values.values()), {})
-        show_recorded(self.chart, {list(METHODS).index(name) + 0.25: gain for name, gain in gains.items()})
 
     def begin(self) -> None:
         super().begin()
@@ -109,7 +97,7 @@ class MethodRace(TrainingPanel):
     def reading(self) -> str:
         if not self.gains:
             return (f"Press Train: ten arms of {len(self.lab.seeds)} networks each, {self.values['images']} images, "
-                    f"labels {self.values['labels']}. Pale squares, where there are any: the recorded run.")
+                    f"labels {self.values['labels']}.")
         order = order_of({name: effect.mean for name, effect in self.gains.items()})
         clear = [name for name in order if self.gains[name].low > 0]
         now = self.began_with

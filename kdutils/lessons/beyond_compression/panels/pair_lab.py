@@ -1,7 +1,7 @@
 """What two labs of this lesson share: students of the labels beside students of another method, paired by seed."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,9 @@ from torch import Tensor
 
 from kdutils import metrics
 from kdutils.cohorts import Cohort, Splits
-from kdutils.lessons import catalog
-from kdutils.live.curves import add_answers, add_band, add_recorded, grow_band, show_answers, show_recorded
+from kdutils.live.curves import add_answers, add_band, grow_band, show_answers
 from kdutils.live.training_panel import AnsweringPanel
-from kdutils.results import Effect, Results, interval
+from kdutils.results import Effect, interval
 from kdutils.training import Recipe, Snapshot
 
 KINDS = ("hard labels", "distilled")
@@ -31,12 +30,10 @@ class Answer:
 class PairLab(AnsweringPanel):
     """Two arms of a cohort, `hard labels` and `distilled`; a subclass makes the cohort and says what is measured.
 
-    axis: the control that the answers are drawn over. kind: the control for whose values a recorded run is shown, pale.
-    steps: of the students. A new setting is a new run.
+    axis: the control that the answers are drawn over. steps: of the students. A new setting is a new run.
     """
 
     axis = ""
-    kind = ""
     bands = ("accuracy",)        # the uids of the bands that grow, one per kind
 
     def __init__(self, seeds: int = 10, steps: int = 400, **values):
@@ -44,12 +41,7 @@ class PairLab(AnsweringPanel):
         self.recipe = Recipe(steps=steps)
         self.answers: list[Answer] = []
         self.students: Cohort | None = None
-        self.recorded = self.recorded_gains(catalog.recorded("beyond_compression"))
         super().__init__(**values)
-
-    def recorded_gains(self, results: Results) -> Mapping[str, Mapping[float, Effect]]:
-        """What the recorded run says for each value of the control `kind`: {value: {place on the axis: gain}}."""
-        raise TypeError(f"{type(self).__name__} must define recorded_gains().")
 
     def make(self) -> Cohort:
         """The two arms at the present setting; the slow part of a start, in the run's own thread."""
@@ -75,17 +67,13 @@ class PairLab(AnsweringPanel):
         figure.update_xaxes(title_text="training steps", range=[0, self.recipe.steps], col=col)
 
     def add_gains(self, figure, col: int) -> None:
-        add_recorded(figure, "recorded run", col)
         add_answers(figure, "distilled", "highlight", col)
         figure.add_hline(y=0, line={"color": "#009E73", "dash": "dot", "width": 1.5}, col=col)
 
     def draw(self, changed: frozenset[str]) -> None:
         now = self._setting()
         show_answers(self.chart, self.answers, [one for one in self.answers if one.setting == now], "x")
-        recorded = self.recorded[self.values[self.kind]]
-        show_recorded(self.chart, recorded)
-        gains = [*recorded.values(), *(one.gain for one in self.answers)]
-        ends = [end for gain in gains for end in (gain.low, gain.high) if not math.isnan(end)]
+        ends = [end for one in self.answers for end in (one.gain.low, one.gain.high) if not math.isnan(end)]
         self.chart.layout({f"yaxis{self.gains_axis}": {"range": [min([-2, *ends]) - 1, max([2, *ends]) + 1]}})
 
     def _setting(self) -> tuple:

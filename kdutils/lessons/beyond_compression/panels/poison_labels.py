@@ -1,7 +1,5 @@
 """Panel: labels are drawn anew at random, and students with and without a teacher learn what is left."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -13,7 +11,6 @@ from kdutils.lessons.beyond_compression.panels.pair_lab import KINDS, PairLab
 from kdutils.live.control import Choice, Slider
 from kdutils.live.curves import add_band, grow_band
 from kdutils.plots.style import base_layout, title_fonts
-from kdutils.results import Effect, Results
 from kdutils.training import Recipe, Snapshot
 
 TEACHERS = {"stopped early": 60, "trained to the end": 600}
@@ -27,7 +24,7 @@ class PoisonLabels(PairLab):
     """
 
     title = "Poison the labels"
-    axis, kind = "noise", "teacher"
+    axis = "noise"
     gains_axis = 3
     controls = (
         Slider("noise", "Labels drawn anew", low=0.0, high=0.8, step=0.05, default=0.6,
@@ -45,13 +42,6 @@ class PoisonLabels(PairLab):
     def __init__(self, seeds: int = 10, steps: int = 600, images: int = 500, **values):
         self.shown = images
         super().__init__(seeds, steps, **values)
-
-    def recorded_gains(self, results: Results) -> Mapping[str, Mapping[float, Effect]]:
-        rates = sorted(results.where(part="noise")["noise"].unique())
-        return {teacher: {rate: results.paired("accuracy", {"part": "noise", "noise": rate, "method": method},
-                                               {"part": "noise", "noise": rate, "method": "hard labels"})
-                          for rate in rates}
-                for teacher, method in zip(TEACHERS, ("KD stopped", "KD memorising"), strict=True)}
 
     def build_figure(self) -> go.Figure:
         figure = make_subplots(
@@ -89,7 +79,7 @@ class PoisonLabels(PairLab):
         noise = self.values["noise"]
         words = f"{noise:.0%} of the labels drawn anew, so {wrong_share(noise, 10):.0%} are wrong"
         if getattr(self, "scores", None) is None:
-            return f"{words}: press Train, or let go of a control. Pale squares: the recorded run, alpha = 1."
+            return f"{words}: press Train, or let go of a control."
         words += (f". On clean test images the labels alone give {self.scores[0].mean():.1f}%, with the teacher "
                   f"({self.began_with['teacher']}) {self.scores[1].mean():.1f}%: {self.gain}.")
         if self.hearts is not None:

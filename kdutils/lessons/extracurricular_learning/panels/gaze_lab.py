@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import plotly.graph_objects as go
@@ -15,11 +14,11 @@ from kdutils.lessons.extracurricular_learning.figures import ellipse, point, rev
 from kdutils.lessons.extracurricular_learning.gaze import World, scores
 from kdutils.lessons.extracurricular_learning.transfer import Arm, Block, untrained
 from kdutils.live.control import Choice
-from kdutils.live.curves import add_band, add_recorded, clear_band, grow_band, show_answers, show_recorded
+from kdutils.live.curves import add_band, clear_band, grow_band, show_answers
 from kdutils.live.training_panel import AnsweringPanel
 from kdutils.networks import Population
 from kdutils.objectives import gaussian, gaussian_distillation, mean_distillation
-from kdutils.plots.style import COLOURS, DASHES, base_layout, title_fonts
+from kdutils.plots.style import COLOURS, DASHES, base_layout, title_fonts, translucent
 from kdutils.results import Effect, interval
 from kdutils.training import Recipe, Snapshot, train
 
@@ -106,14 +105,20 @@ class GazeLab(AnsweringPanel):
         teacher = scores(*self._teachers_answers(), self.test[1])["degrees"].mean().item()
         figure.add_scatter(uid="teacher", x=[0, self.recipe.steps], y=[teacher] * 2, mode="lines", name="teacher",
                            line={"color": COLOURS["teacher"], "dash": DASHES["teacher"]}, row=2, col=1)
-        add_recorded(figure, "recorded run, 2,000 answers", 3, row=2)
+        recorded = _recorded()
+        figure.add_scatter(uid="recorded interval", x=np.repeat(list(recorded), 3), mode="lines", showlegend=False,
+                           y=np.ravel([[gain.low, gain.high, np.nan] for gain in recorded.values()]), row=2, col=3,
+                           line={"color": translucent(COLOURS["other"], 0.5), "width": 2}, hoverinfo="skip")
+        figure.add_scatter(uid="recorded", x=list(recorded), y=[gain.mean for gain in recorded.values()],
+                           mode="markers", name="recorded run, 2,000 answers", row=2, col=3,
+                           marker={"color": translucent(COLOURS["other"], 0.5), "symbol": "square", "size": 9})
         for uid, kind, symbol, size in (("others", "other", "circle-open", 8), ("answers", "distilled", "circle", 9),
                                         ("latest", "highlight", "circle-open", 16)):
             figure.add_scatter(uid=f"{uid} interval", mode="lines", line={"color": COLOURS[kind], "width": 2}, x=[],
                                y=[], showlegend=False, hoverinfo="skip", row=2, col=3)
             figure.add_scatter(uid=uid, mode="markers", x=[], y=[], showlegend=False, row=2, col=3,
                                marker={"color": COLOURS[kind], "symbol": symbol, "size": size})
-        figure.update_layout(base_layout(height=440, margin={"t": 40, "l": 45, "b": 55}, legend={"y": 1.03}))
+        figure.update_layout(base_layout(height=430, margin={"t": 40, "l": 45, "b": 40}, legend={"y": 1.03}))
         title_fonts(figure)
         figure.update_xaxes(title_text="training steps", range=[0, self.recipe.steps], row=2, col=1)
         figure.update_yaxes(range=[2, 16], row=2, col=1)
@@ -126,7 +131,6 @@ class GazeLab(AnsweringPanel):
     def draw(self, changed: frozenset[str]) -> None:
         now = (self.values["queries"], self.values["match"])
         alike = [one for one in self.answers if (one.queries, one.match) == now]
-        show_recorded(self.chart, _recorded())
         show_answers(self.chart, self.answers, alike, "position")
         if self.said is not None:
             self._point()
@@ -208,7 +212,6 @@ class GazeLab(AnsweringPanel):
                 f"the pool takes {self._gain()} degrees off.")
 
 
-@cache
 def _recorded() -> dict[float, Effect]:
     """What the recorded run of the experiment says of each pool, a little to the right of its place on the axis."""
     results = catalog.recorded("extracurricular_learning")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import plotly.graph_objects as go
@@ -11,12 +10,11 @@ from plotly.subplots import make_subplots
 from torch import Tensor
 
 from kdutils.cohorts import Cohort, Splits
-from kdutils.lessons import catalog
 from kdutils.lessons.spherical_distillation.experiment import teachers_by_width
 from kdutils.lessons.spherical_distillation.parameters import FORMS, Arm
 from kdutils.lessons.spherical_distillation.students import distil, measures, students_of
 from kdutils.live.control import Choice, LogSlider
-from kdutils.live.curves import add_answers, add_recorded, show_answers, show_recorded
+from kdutils.live.curves import add_answers, show_answers
 from kdutils.live.training_panel import AnsweringPanel
 from kdutils.objectives import spread
 from kdutils.plots.style import COLOURS, base_layout, title_fonts, translucent
@@ -88,13 +86,12 @@ class ConfidenceMeter(AnsweringPanel):
         figure.add_bar(uid="sure", x=[0, 1, 2], y=[np.nan] * 3, width=0.7, offset=-0.35, showlegend=False, row=1, col=2,
                        marker={"color": [COLOURS["teacher"], COLOURS["distilled"],
                                          translucent(COLOURS["distilled"], 0.45)]})
-        add_recorded(figure, "recorded run", 3)
         add_answers(figure, "distilled", "highlight", col=3)
         figure.update_layout(base_layout(height=390, margin={"t": 80, "l": 50, "b": 60}, legend={"y": 1.13}))
         title_fonts(figure)
         figure.update_xaxes(title_text="standard deviation over the classes", range=[0, 12], col=1)
         figure.update_yaxes(title_text="share of answers (%)", rangemode="tozero", col=1)
-        figure.update_xaxes(tickvals=[0, 1, 2], ticktext=["teacher", "student", "students'<br>accuracy"], col=2)
+        figure.update_xaxes(tickvals=[0, 1, 2], ticktext=["teacher", "student", "accuracy"], col=2)
         figure.update_yaxes(range=[0, 102], col=2)
         figure.update_xaxes(title_text="hidden units of the teacher", tickvals=list(range(len(WIDTHS))),
                             ticktext=[f"{width:,}" for width in WIDTHS], range=[-0.5, len(WIDTHS) - 0.5],
@@ -115,7 +112,6 @@ class ConfidenceMeter(AnsweringPanel):
         alike = [a for a in self.answers if (a.way, a.temperature) == (self.values["way"], self.values["temperature"])
                  and not a.mixed]
         show_answers(self.chart, self.answers, alike, "place")
-        show_recorded(self.chart, _recorded().get((self.values["way"], self.values["temperature"]), {}))
 
     def _share(self, logits: Tensor) -> np.ndarray:
         """Percent of the answers (S, Q, 10) in each bin of the spread; the last one takes all above it."""
@@ -181,19 +177,9 @@ class ConfidenceMeter(AnsweringPanel):
         now = self.measured if self.scores else self.values
         setting = f"{now['width']:,} hidden units, {now['way']}, T = {now['temperature']:.3g}"
         if not self.scores:
-            return (f"{setting}: press Train, or let go of a control, and {len(self.lab.seeds)} students "
-                    f"learn. Pale squares, at T = 1, 4 and 16: the recorded run.")
+            return f"{setting}: press Train, or let go of a control, and {len(self.lab.seeds)} students learn."
         note = " T moved during this run." if self.mixed else ""
         both = self.teacher, self.scores
         loud, right = ([values[name].mean() for values in both] for name in ("spread", "accuracy"))
         return (f"{setting}: the teachers' spread is {loud[0]:.1f}, the students' {loud[1]:.1f}; the teachers are "
                 f"{right[0]:.1f}% right, the students {right[1]:.1f}%.{note}")
-
-
-@cache
-def _recorded() -> dict[tuple[str, float], dict[float, Effect]]:
-    """Students' accuracy in the recorded run of the experiment, {(way, T): {place on the axis: mean and interval}}."""
-    results = catalog.recorded("spherical_distillation")
-    same = {"part": "gap", "optimiser": "Adam"}
-    return {(way, t): {i + 0.2: results.mean("accuracy", **same, method=way, temperature=t, width=width)
-                       for i, width in enumerate(WIDTHS)} for way in WAYS for t in results.params["temperatures"]}

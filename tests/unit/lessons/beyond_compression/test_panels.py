@@ -8,7 +8,6 @@ import pytest
 from helpers import answers_at_once, y
 
 from kdutils.errors import ParameterError
-from kdutils.lessons import catalog
 from kdutils.lessons.beyond_compression.panels.long_tail import METHODS as REPAIRS
 from kdutils.lessons.beyond_compression.panels.long_tail import LongTail
 from kdutils.lessons.beyond_compression.panels.method_race import MethodRace
@@ -118,27 +117,6 @@ def test_the_dial_shows_counts_and_recalls_of_the_method(method):
     assert method in panel.reading() and len(panel.answers) == 1
     if method == REPAIRS[2]:        # the same students, other answers: the rare gain
         assert panel.each[1, -3:].mean() > panel.each[0, -3:].mean()
-
-
-def test_before_the_first_run_the_recorded_one_is_there_and_follows_the_controls():
-    """Catches a live panel that is empty until somebody trains, and gains of another method behind this one's."""
-    record = catalog.recorded("beyond_compression")
-
-    def gain(metric, part, method, **same):
-        return record.paired(metric, {"part": part, "method": method, **same},
-                             {"part": part, "method": "hard labels", **same}).mean
-
-    poison = PoisonLabels(seeds=2, steps=20)
-    for teacher, method in (("stopped early", "KD stopped"), ("trained to the end", "KD memorising")):
-        poison.set(teacher=teacher)
-        at = dict(zip(poison.chart.points("recorded")["x"], y(poison, "recorded"), strict=True))
-        assert at[0.6] == pytest.approx(gain("accuracy", "noise", method, noise=0.6))
-    tail = LongTail(seeds=2, steps=20, method=REPAIRS[2])
-    assert y(tail, "recorded")[0] == pytest.approx(gain("balanced", "imbalance", "hard adjusted", profile="gamma 0.2"))
-    race = MethodRace(seeds=2, steps=4)
-    assert y(race, "recorded")[0] == pytest.approx(gain("accuracy", "equal gradients", "KD"))
-    race.set(images=300)
-    assert not len(y(race, "recorded")), "nothing was recorded at this setting"
 
 
 @pytest.mark.parametrize("weights", ["equal gradients", "public codes"])

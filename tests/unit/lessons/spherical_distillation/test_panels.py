@@ -131,17 +131,6 @@ def test_the_reach_is_that_of_the_classes_asked_for(dial):
 
 # ---- the confidence-gap meter -------------------------------------------------------------------------------------
 
-def test_before_its_first_run_the_meter_shows_the_recorded_one():
-    """Catches an empty figure on the right, and an answer recorded at another temperature."""
-    meter = ConfidenceMeter(seeds=2, steps=20, way="SKD", temperature=16.0)
-    same = {"part": "gap", "optimiser": "Adam", "method": "SKD", "temperature": 16.0}
-    record = catalog.recorded("spherical_distillation")
-    assert y(meter, "recorded").tolist() == pytest.approx(
-        [record.mean("accuracy", **same, width=width).mean for width in (32, 128, 512, 2048)])
-    meter.set(temperature=3.0)
-    assert not len(y(meter, "recorded")) and "recorded run" in meter.reading()
-
-
 class QuickMeter(ConfidenceMeter):
     """The meter; a control counts as released soon."""
 
