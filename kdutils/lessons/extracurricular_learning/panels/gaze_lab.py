@@ -118,7 +118,7 @@ class GazeLab(AnsweringPanel):
                                y=[], showlegend=False, hoverinfo="skip", row=2, col=3)
             figure.add_scatter(uid=uid, mode="markers", x=[], y=[], showlegend=False, row=2, col=3,
                                marker={"color": COLOURS[kind], "symbol": symbol, "size": size})
-        figure.update_layout(base_layout(height=430, margin={"t": 40, "l": 45, "b": 40}, legend={"y": 1.03}))
+        figure.update_layout(base_layout(height=440, margin={"t": 40, "l": 45, "b": 55}, legend={"y": 1.03}))
         title_fonts(figure)
         figure.update_xaxes(title_text="training steps", range=[0, self.recipe.steps], row=2, col=1)
         figure.update_yaxes(range=[2, 16], row=2, col=1)
