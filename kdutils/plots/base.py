@@ -135,6 +135,22 @@ def paper_and_us(results: Results, chosen: Sequence[claims.Claim]) -> Table:
     return Table(pd.DataFrame(rows), {"ours": "min-width: 22em"})
 
 
+def both_scales(first: Results, second: Results, chosen: Sequence[claims.Claim], again: Sequence[claims.Claim],
+                names: tuple[str, str]) -> Table:
+    """Verdicts of claims at two scales, a row per statement; "G2-20" of `again` is asked as "G2" of `chosen` is.
+
+    Only what is asked at the second scale has a row. names: of the scales, at the head of their columns.
+    """
+    found = {claim.id: marked(claims.verdict(claim, first)) for claim in chosen}
+    rows = [{"claim": f"{claim.id.partition('-')[0]}: {claim.statement}",
+             names[0]: found.get(claim.id.partition("-")[0], "not asked"),
+             f"measured: {names[1]}": "\n".join(_measured(claims.findings(claim, second))),
+             "verdict": marked(claims.verdict(claim, second))} for claim in again]
+    return Table(pd.DataFrame(rows), {f"measured: {names[1]}": "min-width: 26em"},
+                 f"The last column is the verdict at the second scale, {names[1]}. A verdict on a whole claim is "
+                 "corrected for the number of its parts (Holm).")
+
+
 def _measured(findings: Sequence[claims.Finding]) -> list[str]:
     """A line per part; the number of seeds is said once where it is the same for all."""
     counts = [finding.effect.n for finding in findings if finding.effect]

@@ -491,3 +491,22 @@ def test_slanted_tick_labels_are_slanted_in_the_image_too():
         return int(np.flatnonzero((picture[200:] < 0.8).any(1)).max())
 
     assert depth(-40) > depth(0) + 20
+
+
+def test_a_claim_at_two_scales_has_one_row_with_its_own_verdicts():
+    """Catches verdicts that are put together by their order, and a first scale that is judged by the second's rules."""
+    def claim(name, low):
+        part = claims.Part("value", claims.Mean("value", {"method": name[0]}), low=low)
+        return claims.Claim(name, "somebody", f"Statement of {name[0]}.", "made_up", (part,), "nothing", "nothing")
+
+    def results(values):
+        return Results(pd.DataFrame([{"method": method, "seed": seed, "value": value + SCATTER[seed] / 100}
+                                     for method, value in values.items() for seed in SEEDS]), {"seeds": 5}, {})
+
+    table = plots.both_scales(results({"A": 5.0, "B": -5.0}), results({"A": -5.0, "B": 5.0, "C": 5.0}),
+                              [claim("A", 0), claim("B", 0)], [claim("B-20", 9), claim("C", 0), claim("A-20", 0)],
+                              ("small", "large")).frame
+    assert table["claim"].tolist() == ["B: Statement of B.", "C: Statement of C.", "A: Statement of A."]
+    assert table["small"].tolist() == ["⇄ opposite", "not asked", "✓ seen"]
+    assert table["verdict"].tolist() == ["✗ not seen", "✓ seen", "⇄ opposite"]
+    assert "value: +5.0 [+5.0, +5.0] points" in table["measured: large"][0]

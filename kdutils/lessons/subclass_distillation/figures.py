@@ -254,6 +254,44 @@ def demo_curves(results: Results) -> Plot:
                         f"At the right our 95% intervals over {end.n} seeds, and as markers the authors' one run.")
 
 
+def twenty_classes(results: Results) -> Plot:
+    """The second scale: what teachers of four families find of their twenty classes, and what it is worth to students.
+
+    On the left Hungarian accuracy by the way of dividing a class; on the right students less those of the teacher that
+    says its four probabilities, by the number of labelled images.
+    """
+    figure = _panels(["Hungarian accuracy on hidden classes (%)", "accuracy less that of classes (points)"], "", "")
+    betas = sorted(results.where(part="discovery", method="contrastive")["beta"].unique())
+    kinds = [("none", {"method": "no auxiliary loss"}, "no auxiliary loss")]
+    kinds += [(f"beta {beta:g}", {"method": "contrastive", "beta": beta}, "subclass") for beta in betas]
+    kinds += [(name, {"method": method}, look) for name, method, look in (
+        ("k-means, pixels", "k-means", "k-means"), ("k-means, features", "k-means of features", "other"),
+        ("oracle", "oracle", "oracle"))]
+    found = [results.mean("hungarian", part="discovery", **kind) for _, kind, _ in kinds]
+    for place, ((_, _, look), effect) in enumerate(zip(kinds, found, strict=True)):
+        intervals(figure, [place], [effect], "found", COLOURS[look], MARKERS[look], line=False, row=1, col=1,
+                  showlegend=False)
+    figure.update_xaxes(tickvals=list(range(len(kinds))), ticktext=[name for name, _, _ in kinds], tickangle=-30,
+                        row=1, col=1)
+    rows = results.where(part="few")
+    sizes, said = sorted(rows["transfer"].astype(int).unique()), []
+    for number, arm in enumerate(("hard labels", "no auxiliary loss", "subclass", "oracle")):
+        effects = [results.paired("accuracy", *({"part": "few", "transfer": n, "method": one}
+                                                for one in (arm, "classes"))) for n in sizes]
+        intervals(figure, [place + 0.06 * (number - 1.5) for place in range(len(sizes))], effects, arm,
+                  COLOURS[_look(arm)], MARKERS[_look(arm)], row=1, col=2)
+        said.append(f"{arm} " + ", ".join(f"{effect.mean:+.1f}" for effect in effects))
+    figure.update_xaxes(tickvals=list(range(len(sizes))), ticktext=[f"{n:,}" for n in sizes],
+                        title_text="labelled images", row=1, col=2)
+    figure.add_hline(y=0, line={"color": COLOURS["other"], "dash": "dot", "width": 1.5}, row=1, col=2)
+    base = [results.mean("accuracy", part="few", transfer=n, method="classes").mean for n in sizes]
+    shares = ", ".join(f"{name} {effect.mean:.1f}" for (name, _, _), effect in zip(kinds, found, strict=True))
+    return Plot(figure, "Four families of five hidden classes. Hungarian accuracy on the twenty, in percent: "
+                        f"{shares}. Students on {_listed(sizes)} images less those of a teacher that says its classes "
+                        f"({', '.join(f'{level:.1f}' for level in base)}%), in points: {'; '.join(said)}. Intervals: "
+                        f"95% over {found[0].n} seeds.")
+
+
 def _look(arm: str) -> str:
     """The name under which an arm has its colour, dash and marker; controls without one are grey."""
     name = "k-means" if arm.startswith("k-means") else arm

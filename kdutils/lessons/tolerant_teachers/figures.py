@@ -178,6 +178,49 @@ def inside_groups(results: Results) -> Plot:
                         f"{chance:.1f}% if drawn by lot. Intervals: 95% over {effects[0].n} seeds.")
 
 
+def twenty_classes(results: Results) -> Plot:
+    """The second scale: what tolerance is worth to teachers and students, and whose the secondary classes are.
+
+    On the left accuracies less those of eta = 0, students with a tenth of the images and with all; on the right the
+    share of the probability of ranks 2 .. K on the label's family, by kind of teacher, beside what a lot gives.
+    """
+    etas, rows = _etas(results, "teacher"), results.where(part="student")
+    titles = ("accuracy less that of eta = 0 (points)", "ranks 2 to K inside the family (%)")
+    figure = make_subplots(rows=1, cols=2, subplot_titles=titles, horizontal_spacing=0.1)
+    figure.update_layout(base_layout(height=440, margin={"l": 60, "r": 20, "t": 120, "b": 60}, legend={"y": 1.14}))
+    title_fonts(figure)
+    few, many = (int(end(rows["transfer"])) for end in (min, max))
+    lines = [("teacher", {"part": "teacher", "method": "teacher"}, COLOURS["teacher"], "square")]
+    lines += [(f"student, {n:,} images, T = {t:g}", {"part": "student", "method": "distilled", "transfer": n,
+                                                     "temperature": t}, colour, symbol)
+              for n, t, colour, symbol in ((few, 1.0, COLOURS["distilled"], "circle"),
+                                           (few, 4.0, "#7f2704", "triangle-up"), (many, 1.0, "#fdae6b", "diamond"))]
+    said = []
+    for number, (name, arm, colour, symbol) in enumerate(lines):
+        effects = [results.paired("accuracy", arm | {"eta": eta}, arm | {"eta": etas[0]}) for eta in etas]
+        aside = [eta + 0.015 * (number - 1.5) for eta in etas]
+        intervals(figure, aside, effects, name, colour, symbol, row=1, col=1)
+        said.append(f"{name} " + ", ".join(f"{e.mean:+.1f} at {eta:g}"
+                                           for eta, e in zip(etas[1:], effects[1:], strict=True)))
+    figure.update_xaxes(_eta_axis(etas), row=1, col=1)
+    kinds = [(f"eta {eta:g}", {"method": "teacher", "eta": eta}, "tolerant" if eta else "strict") for eta in etas]
+    kinds += [(name, {"method": name}, name) for name in ("smoothed", "penalised")]
+    shares = [results.mean("inside", part="teacher", **kind) for _, kind, _ in kinds]
+    for place, ((_, _, look), share) in enumerate(zip(kinds, shares, strict=True)):
+        intervals(figure, [place], [share], "share", COLOURS[look], MARKERS[look], line=False, row=1, col=2,
+                  showlegend=False)
+    chance = 100 * 4 / 19
+    figure.add_scatter(x=[0, len(kinds) - 1], y=[chance] * 2, mode="lines", name="by lot", row=1, col=2,
+                       line={"color": COLOURS["other"], "dash": "dot"})
+    figure.update_xaxes(tickvals=list(range(len(kinds))), ticktext=[name for name, _, _ in kinds], row=1, col=2)
+    level = results.mean("accuracy", part="teacher", method="teacher", eta=etas[0])
+    inside = ", ".join(f"{name} {share.mean:.1f}" for (name, _, _), share in zip(kinds, shares, strict=True))
+    return Plot(figure, f"Twenty classes of four families. A strict teacher is right on {level.mean:.1f}% of the test "
+                        f"images; against eta = {etas[0]:g}, in points: {'; '.join(said)}. Probability of ranks 2-5 "
+                        f"inside the label's family, in percent: {inside}; {chance:.1f} if drawn by lot. Intervals: "
+                        f"95% over {level.n} seeds.")
+
+
 def _etas(results: Results, part: str) -> list[float]:
     """The etas tried, those of the teachers; the first one is what the others are compared with."""
     rows = results.where(part=part)

@@ -227,3 +227,25 @@ def test_the_demonstration_stands_beside_what_its_authors_printed():
 
 def test_every_arm_that_has_a_name_in_the_style_has_colour_dash_and_marker():
     assert set(COLOURS) - {"highlight"} <= set(DASHES) and set(DASHES) == set(MARKERS)
+
+
+def test_the_second_scale_shows_what_is_found_and_gains_over_the_classes_teacher():
+    """Catches gains over hard labels, arms under another's name, and betas as if they were one teacher."""
+    rows = []
+    for seed, noise in SCATTER.items():
+        kinds = [{"method": "no auxiliary loss", "beta": 0.0}, {"method": "contrastive", "beta": 0.1},
+                 {"method": "contrastive", "beta": 1.0},
+                 *({"method": one} for one in ("k-means", "k-means of features", "oracle", "classes"))]
+        rows += [{"part": "discovery", "seed": seed, "hungarian": 10.0 * i + noise} | kind
+                 for i, kind in enumerate(kinds)]
+        rows += [{"part": "few", "seed": seed, "transfer": n, "method": arm, "accuracy": 50 + gain * (1 + noise / 10)}
+                 for n, factor in ((200, 1), (9000, 2))
+                 for arm, gain in (("hard labels", -3 * factor), ("classes", 0), ("no auxiliary loss", 1),
+                                   ("subclass", 5 * factor), ("oracle", 9), ("classes, larger head", 30))]
+    plot = figures.twenty_classes(Results(pd.DataFrame(rows)))
+    for arm, gains in (("hard labels", (-3, -6)), ("subclass", (5, 10)), ("oracle", (9, 9))):
+        expected = [by_hand([gain * (1 + noise / 10) for noise in SCATTER.values()]) for gain in gains]
+        np.testing.assert_allclose(shown(plot.figure, arm, "x2"), expected, atol=1e-9)
+    found = [column(trace.y)[0] for trace in traces(plot.figure) if trace.name == "found"]
+    np.testing.assert_allclose(found, [10 * i + 0.1 for i in range(6)], atol=1e-9)
+    assert "beta 1 20.1, k-means, pixels 30.1" in plot.reading and "(50.0, 50.0%)" in plot.reading

@@ -213,3 +213,38 @@ def test_every_kind_of_ancestor_has_its_colour_dash_and_marker():
     for style in (COLOURS, DASHES, MARKERS):
         assert set(KINDS) <= set(style)
     assert len({COLOURS[kind] for kind in KINDS}) == len({MARKERS[kind] for kind in KINDS}) == 5
+
+
+@pytest.fixture
+def twenty():
+    """Six kinds of teachers, and students of two sizes of transfer set, each at its own distance from eta = 0."""
+    rows = []
+    for seed, noise in SCATTER.items():
+        kinds = [{"method": "teacher", "eta": eta} for eta in ETAS] + [{"method": "smoothed"}, {"method": "penalised"}]
+        rows += [{"part": "teacher", "seed": seed, "accuracy": 40 - i * noise, "inside": 50 + i + noise} | kind
+                 for i, kind in enumerate(kinds)]
+        rows += [{"part": "student", "method": "distilled", "seed": seed, "transfer": n, "temperature": t, "eta": eta,
+                  "accuracy": 30 + noise + GAINS.get((t, eta), 0.0) * (10 if n == 9000 else 1) * (1 + noise / 10)}
+                 for n in (900, 9000) for t, eta in ((t, eta) for t in TEMPERATURES for eta in ETAS)]
+        rows += [{"part": "student", "method": "distilled", "seed": seed, "transfer": 900, "temperature": 1.0,
+                  "teacher": "smoothed", "accuracy": 99.0}]
+    return Results(pd.DataFrame(rows))
+
+
+def test_the_second_scale_shows_paired_gains_and_shares(twenty):
+    """Catches students of one transfer set shown as another's, rivals among the etas, and means that are not paired."""
+    figure = figures.twenty_classes(twenty).figure
+    for name, factor, t in (("student, 900 images, T = 1", 1, 1.0), ("student, 900 images, T = 4", 1, 4.0),
+                            ("student, 9,000 images, T = 1", 10, 1.0)):
+        gains = [[factor * GAINS[t, eta] * (1 + noise / 10) for noise in SCATTER.values()] for eta in ETAS[1:]]
+        np.testing.assert_allclose(shown(figure, name)[1:], [by_hand(one) for one in gains], atol=1e-9)
+    shares = [trace for trace in figure.data if trace.name == "share"]
+    assert [column(trace.y)[0] for trace in shares] == pytest.approx([50.1, 51.1, 52.1, 53.1, 54.1])
+    assert list(figure.layout.xaxis2.ticktext) == ["eta 0", "eta 0.9", "eta 1.2", "smoothed", "penalised"]
+    assert column(named(figure, "by lot", "x2").y)[0] == pytest.approx(100 * 4 / 19)
+
+
+def test_the_sentence_under_the_second_scale_says_its_numbers(twenty):
+    plot = figures.twenty_classes(twenty)
+    assert "right on 40.0%" in plot.reading and "smoothed 53.1" in plot.reading and "over 5 seeds" in plot.reading
+    assert "student, 9,000 images, T = 1 +20.2 at 0.9" in plot.reading and len(static.png(plot.figure)) > 5000
