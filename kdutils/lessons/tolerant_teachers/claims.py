@@ -203,4 +203,4 @@ TWENTY = (
           caveat="A share says nothing of how much there is to share: `family` in the table has the amounts."),
 )
 
-CLAIMS = DIGITS  # and TWENTY as soon as its results are there
+CLAIMS = DIGITS + TWENTY
