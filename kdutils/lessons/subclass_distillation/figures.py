@@ -261,6 +261,7 @@ def twenty_classes(results: Results) -> Plot:
     says its four probabilities, by the number of labelled images.
     """
     figure = _panels(["Hungarian accuracy on hidden classes (%)", "accuracy less that of classes (points)"], "", "")
+    figure.update_layout(height=450, margin_b=100)  # room for names that stand aslant
     betas = sorted(results.where(part="discovery", method="contrastive")["beta"].unique())
     kinds = [("none", {"method": "no auxiliary loss"}, "no auxiliary loss")]
     kinds += [(f"beta {beta:g}", {"method": "contrastive", "beta": beta}, "subclass") for beta in betas]
