@@ -1,13 +1,13 @@
 """One training step of an image network: run as it is, or recorded once as a CUDA graph and replayed."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from kdutils.datasets.augment import Augmentation, cutmix, cutout, mixup
 from kdutils.networks import features
+from kdutils.training.graphs import aside, capture
 from kdutils.training.loop import Objective
 from kdutils.training.switches import Speedups
 
@@ -121,24 +121,6 @@ class GraphStep(Step):
             self.optimizer.zero_grad(set_to_none=True)
             self.replay = capture(lambda: self.work(self.row, self.values), self.stream)
         self.replay()
-
-
-@contextmanager
-def aside(stream: torch.cuda.Stream) -> Iterator[None]:
-    """Work on another stream, in turn with the present one."""
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        yield
-    torch.cuda.current_stream().wait_stream(stream)
-
-
-def capture(work: Callable[[], None], stream: torch.cuda.Stream) -> Callable[[], None]:
-    """What replays `work` on the GPU."""
-    graph = torch.cuda.CUDAGraph()
-    # Other threads, such as a data loader's, may go on using the GPU meanwhile.
-    with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-        work()
-    return graph.replay
 
 
 def mixing(augmentation: Augmentation, row: Row) -> Callable[[Tensor], Tensor]:

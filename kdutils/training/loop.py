@@ -15,8 +15,7 @@ from kdutils.errors import MOST_STEPS, Named, ParameterError, at_least, one_of, 
 from kdutils.networks import Outputs, Population
 from kdutils.training.knobs import Knobs
 from kdutils.training.optimizers import SGD, Adam
-
-Objective = Callable[[Outputs, Outputs, Tensor, Mapping], Tensor]
+from kdutils.training.step import GraphStep, Objective, Step
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
@@ -127,8 +126,10 @@ class Snapshot:
 
 
 def train(population: Population, task: Task, objective: Objective, knobs: Knobs | None = None,
-          recipe: Recipe | None = None, every: int = 20) -> Iterator[Snapshot]:
+          recipe: Recipe | None = None, every: int = 20, graph: bool = False) -> Iterator[Snapshot]:
     """Train `population` in place; yields at step 0, every `every` steps, and at the end.
+
+    graph: on a GPU and with Adam, record a step as a CUDA graph and replay it.
 
     Nothing is read back from the device inside a step. Knobs are read at step edges, by the compiled kernels that
     train small networks on a CPU every 10 steps. Wrong arguments raise here, before the first snapshot is pulled.
@@ -141,29 +142,27 @@ def train(population: Population, task: Task, objective: Objective, knobs: Knobs
         raise ParameterError(f"the task is for {len(task.seeds)} networks, the population has {len(population)}.")
     knobs.read(len(population), population.device)
     arguments = population, task, objective, knobs, recipe, every
-    return run.training(*arguments) or _steps(*arguments)
+    if graph and (population.device.type != "cuda" or recipe.optimizer != "adam"):
+        raise ParameterError(f"graph needs a CUDA device and adam, got {population.device} and {recipe.optimizer}.")
+    return run.training(*arguments) or _steps(*arguments, graph)
 
 
-def _steps(population, task, objective, knobs, recipe, every) -> Iterator[Snapshot]:
+def _steps(population, task, objective, knobs, recipe, every, graph) -> Iterator[Snapshot]:
     members, device = len(population), population.device
     optimizer = OPTIMIZERS[recipe.optimizer](population.parameters, recipe)
     population.parameters = optimizer.parameters
     order = batches(task.seeds, task.train.shape[1], recipe.batch, device)
-    total, seconds = torch.full((members,), math.nan, device=device), 0.0
-    yield Snapshot(0, recipe.steps, total, seconds, population)
-    total, start, last = torch.zeros(members, device=device), time.perf_counter(), 0
+    take_step = (GraphStep if graph else Step)(population, task, objective, optimizer)
+    seconds = 0.0
+    yield Snapshot(0, recipe.steps, torch.full((members,), math.nan, device=device), seconds, population)
+    start, last = time.perf_counter(), 0
     for step in range(1, recipe.steps + 1):
-        inputs, teacher, labels = task.batch(next(order))
-        values = knobs.read(members, device)
-        with torch.enable_grad():  # whatever the caller has switched off
-            losses = objective(population.features(inputs), teacher, labels, values)
-            loss = losses.sum()
-        optimizer.minimise(loss, SCHEDULES[recipe.schedule]((step - 1) / recipe.steps))
-        total += losses.detach()
+        take_step(next(order), SCHEDULES[recipe.schedule]((step - 1) / recipe.steps), knobs.read(members, device))
         if step % every == 0 or step == recipe.steps:
             seconds += time.perf_counter() - start
-            yield Snapshot(step, recipe.steps, total / (step - last), seconds, population)
-            total, start, last = torch.zeros_like(total), time.perf_counter(), step
+            yield Snapshot(step, recipe.steps, take_step.total / (step - last), seconds, population)
+            take_step.total.zero_()
+            start, last = time.perf_counter(), step
 
 
 def fit(population: Population, task: Task, objective: Objective, knobs: Knobs | None = None,

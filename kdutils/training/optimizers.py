@@ -73,11 +73,11 @@ class Adam(Flat):
                               for value in parameters.values()])
             self.lr = torch.nn.functional.pad(each, (0, len(self.flat) - len(each)))
 
-    def minimise(self, loss: Tensor, scale: float = 1.0) -> None:
+    def minimise(self, loss: Tensor, scale: float | Tensor = 1.0) -> None:
         """One step down the gradient of the scalar `loss`; `scale` multiplies the learning rate (the schedule)."""
         self.gradient.zero_()
         loss.backward()
-        self.steps += 1
+        self.steps += 1  # not in a replayed graph: there the kernel's own count goes on
         if torch.is_tensor(self.lr):
             self._step(scale)
         else:
