@@ -108,7 +108,8 @@ def teacher_recipe(steps: int) -> Recipe:
 def teachers(lab: Splits, train: Tensor, spec: Specification = TEACHER, recipe: Recipe = TEACHER_RECIPE) -> Tensor:
     """Logits (S, N, C) of one teacher per seed for every image, each trained on its row of `train` (S, n).
 
-    The logits come from the cache if these teachers were trained before.
+    The logits come from the cache if these teachers were trained before, by whichever engine: what that changes is
+    below what any result sees (tests/unit/test_kernels.py).
     """
     return cached_training("teachers", origin(lab, train) | {"objective": "hard labels"}, spec, recipe, train.device,
                            prepare=lambda spec: side_by_side(lab, 1, train, spec),

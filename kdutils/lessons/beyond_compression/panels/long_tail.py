@@ -40,9 +40,10 @@ class LongTail(PairLab):
                "Skewed, the control": {"gamma": 0.2, "method": "labels, adjusted answers"},
                "Nearly even": {"gamma": 10.0, "method": "KD"}}
 
-    @property
-    def counts(self) -> tuple[int, ...]:
-        return power_law_counts(100, 5, 10, self.values["gamma"])
+    @staticmethod
+    def counts_at(gamma: float) -> tuple[int, ...]:
+        """Images of each class, the most frequent first."""
+        return power_law_counts(100, 5, 10, gamma)
 
     def build_figure(self) -> go.Figure:
         figure = make_subplots(rows=1, cols=3, horizontal_spacing=0.08, subplot_titles=[
@@ -63,16 +64,16 @@ class LongTail(PairLab):
         return figure
 
     def draw(self, changed: frozenset[str]) -> None:
-        self.chart.set("counts", y=np.array(self.counts, float))
+        self.chart.set("counts", y=np.array(self.counts_at(self.values["gamma"]), float))
         super().draw(changed)
 
     def make(self) -> Cohort:
-        images = tails(self.lab, self.counts)
+        images = tails(self.lab, self.counts_at(self.began_with["gamma"]))
         self.prior = log_prior(self.lab, images)[:, None]
         told = teachers(self.lab, images, TEACHER, Recipe(self.recipe.steps, 64, 3e-3))
-        if self.values["method"] == METHODS[1]:
+        if self.began_with["method"] == METHODS[1]:
             told = told - self.prior
-        other = HARD if self.values["method"] == METHODS[2] else Setting("distilled", 4.0)
+        other = HARD if self.began_with["method"] == METHODS[2] else Setting("distilled", 4.0)
         return cohort(self.lab, told, images, [HARD, other], STUDENT)
 
     def adjusted(self, logits: Tensor) -> Tensor:
@@ -98,9 +99,11 @@ class LongTail(PairLab):
         return own.gather(1, order).mean(0).numpy()
 
     def reading(self) -> str:
-        counts = self.counts
-        words = f"gamma {self.values['gamma']:.3g}: {sum(counts)} images, {counts[0]} to {counts[-1]} a class"
-        if getattr(self, "scores", None) is None:
+        measured = getattr(self, "scores", None) is not None
+        gamma = (self.began_with if measured else self.values)["gamma"]
+        counts = self.counts_at(gamma)
+        words = f"gamma {gamma:.3g}: {sum(counts)} images, {counts[0]} to {counts[-1]} a class"
+        if not measured:
             return f"{words}. Press Train, or let go of a control."
         rare = self.each[:, -3:].mean(1)
         labels, other = self.scores.mean(1)

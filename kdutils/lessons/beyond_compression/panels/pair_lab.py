@@ -11,7 +11,7 @@ from torch import Tensor
 from kdutils import metrics
 from kdutils.cohorts import Cohort, Splits
 from kdutils.live.curves import add_answers, add_band, grow_band, show_answers
-from kdutils.live.training_panel import AnsweringPanel
+from kdutils.live.following import FollowingPanel
 from kdutils.results import Effect, interval
 from kdutils.training import Recipe, Snapshot
 
@@ -27,7 +27,7 @@ class Answer:
     setting: tuple
 
 
-class PairLab(AnsweringPanel):
+class PairLab(FollowingPanel):
     """Two arms of a cohort, `hard labels` and `distilled`; a subclass makes the cohort and says what is measured.
 
     axis: the control that the answers are drawn over. steps: of the students. A new setting is a new run.
@@ -44,7 +44,7 @@ class PairLab(AnsweringPanel):
         super().__init__(**values)
 
     def make(self) -> Cohort:
-        """The two arms at the present setting; the slow part of a start, in the run's own thread."""
+        """The two arms at the setting `began_with`; the slow part of a start, in the run's own thread."""
         raise TypeError(f"{type(self).__name__} must define make().")
 
     def score(self, logits: Tensor) -> Tensor:
@@ -81,8 +81,13 @@ class PairLab(AnsweringPanel):
 
     # ---- run ---------------------------------------------------------------------------------------------------------
 
+    def begin(self) -> None:
+        super().begin()
+        self.chart.reset()
+        self.draw(frozenset(self.values))
+
     def start(self) -> Iterator[Snapshot]:
-        self.began_with = dict(self.values)
+        self.began_with = dict(self.asked)
         self.scores: np.ndarray | None = None
         self.students = self.make()
         return self.students.train(self.recipe, 20)
@@ -96,7 +101,9 @@ class PairLab(AnsweringPanel):
 
     def finish(self) -> None:
         setting = tuple(value for name, value in self.began_with.items() if name != self.axis)
-        self.answers.append(Answer(self.gain, self.began_with[self.axis], setting))
+        answer = Answer(self.gain, self.began_with[self.axis], setting)
+        # A former answer to the same values says the same.
+        self.answers[:] = [old for old in self.answers if (old.x, old.setting) != (answer.x, setting)] + [answer]
         self.draw(frozenset(self.values))
 
     @property

@@ -60,10 +60,10 @@ class PoisonLabels(PairLab):
         return figure
 
     def make(self) -> Cohort:
-        self.labels = noisy_labels(self.lab, self.values["noise"])
+        self.labels = noisy_labels(self.lab, self.began_with["noise"])
         self.images = self.lab.transfer(self.shown)
-        told = twins(self.lab, self.images, self.labels, Recipe(TEACHERS[self.values["teacher"]]))
-        arms = [HARD, Setting("distilled", 4.0, self.values["alpha"])]
+        told = twins(self.lab, self.images, self.labels, Recipe(TEACHERS[self.began_with["teacher"]]))
+        arms = [HARD, Setting("distilled", 4.0, self.began_with["alpha"])]
         return cohort(self.lab, told, self.images, arms, NOISY, self.labels)
 
     def observe(self, snapshot: Snapshot) -> None:
@@ -76,9 +76,10 @@ class PoisonLabels(PairLab):
                 grow_band(self.chart, f"heart {kind}", snapshot.step, own)
 
     def reading(self) -> str:
-        noise = self.values["noise"]
+        measured = getattr(self, "scores", None) is not None
+        noise = (self.began_with if measured else self.values)["noise"]
         words = f"{noise:.0%} of the labels drawn anew, so {wrong_share(noise, 10):.0%} are wrong"
-        if getattr(self, "scores", None) is None:
+        if not measured:
             return f"{words}: press Train, or let go of a control."
         words += (f". On clean test images the labels alone give {self.scores[0].mean():.1f}%, with the teacher "
                   f"({self.began_with['teacher']}) {self.scores[1].mean():.1f}%: {self.gain}.")

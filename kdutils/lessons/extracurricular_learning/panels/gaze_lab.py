@@ -1,7 +1,7 @@
 """Panel: gaze students learn from the pool that the reader chose, beside students of the same eyes alone."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import plotly.graph_objects as go
@@ -15,7 +15,7 @@ from kdutils.lessons.extracurricular_learning.gaze import World, scores
 from kdutils.lessons.extracurricular_learning.transfer import Arm, Block, untrained
 from kdutils.live.control import Choice
 from kdutils.live.curves import add_band, clear_band, grow_band, show_answers
-from kdutils.live.training_panel import AnsweringPanel
+from kdutils.live.following import FollowingPanel
 from kdutils.networks import Population
 from kdutils.objectives import gaussian, gaussian_distillation, mean_distillation
 from kdutils.plots.style import COLOURS, DASHES, base_layout, title_fonts, translucent
@@ -37,7 +37,7 @@ class Answer:
     gain: Effect
 
 
-class GazeLab(AnsweringPanel):
+class GazeLab(FollowingPanel):
     """Students with 100 eyes of their own, and beside them the same students with a pool that the teacher labels.
 
     All controls start other students. Letting go of one when nothing trains runs to the answer at full speed; every
@@ -151,17 +151,19 @@ class GazeLab(AnsweringPanel):
     # ---- the run ---------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
+        super().begin()
         self.scores = self.said = None
         for arm in ("same", "pool"):
             clear_band(self.chart, arm)
 
     def start(self) -> Iterator[Snapshot]:
-        self.running = dict(self.values)
+        self.running = dict(self.asked)
         blocks = {"own": self.own, "pool": self._block_of(self.running["pool"], self.running["queries"])}
         arms = [Arm("same"), Arm("pool", "pool")]
         population, work, knobs = untrained(blocks, arms, self.world.seeds, self.world.scale.student,
                                             self.world.params.share)
-        return train(population, work, MATCH[self.running["match"]], knobs, self.recipe, every=10)
+        return train(population, work, MATCH[self.running["match"]], knobs, self.recipe,
+                     every=20 if self.answering else 10)
 
     def observe(self, snapshot: Snapshot) -> None:
         mean, log_variance = self._answers(snapshot.population)
@@ -174,8 +176,9 @@ class GazeLab(AnsweringPanel):
         self._point()
 
     def finish(self) -> None:
-        self.answers.append(Answer(POOLS.index(self.running["pool"]), self.running["queries"], self.running["match"],
-                                   self._gain()))
+        answer = Answer(POOLS.index(self.running["pool"]), self.running["queries"], self.running["match"], self._gain())
+        # A former answer to the same values says the same.
+        self.answers[:] = [old for old in self.answers if replace(old, gain=answer.gain) != answer] + [answer]
         self.draw(frozenset())
 
     def why_anew(self, changed: frozenset[str]) -> str:

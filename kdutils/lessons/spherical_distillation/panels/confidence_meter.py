@@ -1,7 +1,7 @@
 """Panel: how loudly a teacher speaks, how loudly its students learn to, and what becomes of their accuracy."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import plotly.graph_objects as go
@@ -15,7 +15,7 @@ from kdutils.lessons.spherical_distillation.parameters import FORMS, Arm
 from kdutils.lessons.spherical_distillation.students import distil, measures, students_of
 from kdutils.live.control import Choice, LogSlider
 from kdutils.live.curves import add_answers, show_answers
-from kdutils.live.training_panel import AnsweringPanel
+from kdutils.live.following import FollowingPanel
 from kdutils.objectives import spread
 from kdutils.plots.style import COLOURS, base_layout, title_fonts, translucent
 from kdutils.results import Effect, interval
@@ -38,7 +38,7 @@ class Answer:
     mixed: bool
 
 
-class ConfidenceMeter(AnsweringPanel):
+class ConfidenceMeter(FollowingPanel):
     """12 students of teachers of one size, and the spreads of all their answers to test digits.
 
     T acts at once, also while students train; another teacher or another way to distil starts new students. Every
@@ -101,7 +101,8 @@ class ConfidenceMeter(AnsweringPanel):
 
     def draw(self, changed: frozenset[str]) -> None:
         temperature = self.values["temperature"]
-        if self.students is not None and self.state in ("training", "paused"):
+        watched = self.state in ("training", "paused") and not self.answering
+        if self.students is not None and watched:
             wanted = (temperature,) * len(self.lab.seeds)
             if self.students.knobs["temperature"] != wanted:
                 self.students.knobs.set(temperature=wanted)
@@ -121,13 +122,14 @@ class ConfidenceMeter(AnsweringPanel):
     # ---- the run ---------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
+        super().begin()
         self._begin_anew()
         nothing = np.full(len(MIDDLES), np.nan)
         self.chart.set("student spreads", y=nothing)
         self.chart.set("sure", y=[np.nan] * 3)
 
     def start(self) -> Iterator[Snapshot]:
-        now = dict(self.values)
+        now = dict(self.asked)
         if now["width"] not in self.known:
             self.known[now["width"]] = teachers_by_width(self.lab, [now["width"]], "Adam", self.teacher_steps)[0]
         logits, test = self.known[now["width"]], self.lab.test
@@ -138,7 +140,7 @@ class ConfidenceMeter(AnsweringPanel):
         self.running = {"width": now["width"], "way": now["way"]}
         arm = Arm(now["way"], now["temperature"], self.m)
         self.students = students_of(self.lab, logits[None], self.transfer, now["way"], [arm])
-        return distil(self.students, now["way"], self.recipe, every=10)
+        return distil(self.students, now["way"], self.recipe, every=20 if self.answering else 10)
 
     def observe(self, snapshot: Snapshot) -> None:
         answers, labels = self.students.test_logits()
@@ -150,8 +152,11 @@ class ConfidenceMeter(AnsweringPanel):
                                   self.scores["accuracy"].mean()])
 
     def finish(self) -> None:
-        self.answers.append(Answer(WIDTHS.index(self.measured["width"]), self.measured["way"],
-                                   self.measured["temperature"], interval(self.scores["accuracy"]), self.mixed))
+        answer = Answer(WIDTHS.index(self.measured["width"]), self.measured["way"], self.measured["temperature"],
+                        interval(self.scores["accuracy"]), self.mixed)
+        # A former answer to the same values says the same; one during which T moved belongs to no values.
+        self.answers[:] = [old for old in self.answers if old.mixed or replace(old, gain=answer.gain) != answer
+                           ] + [answer]
         self.students = None
         self._draw_answers()
 
