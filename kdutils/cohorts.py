@@ -108,8 +108,7 @@ def teacher_recipe(steps: int) -> Recipe:
 def teachers(lab: Splits, train: Tensor, spec: Specification = TEACHER, recipe: Recipe = TEACHER_RECIPE) -> Tensor:
     """Logits (S, N, C) of one teacher per seed for every image, each trained on its row of `train` (S, n).
 
-    The logits come from the cache if these teachers were trained before, by whichever engine: what that changes is
-    below what any result sees (tests/unit/test_kernels.py).
+    The logits come from the cache if these teachers were trained before.
     """
     return cached_training("teachers", origin(lab, train) | {"objective": "hard labels"}, spec, recipe, train.device,
                            prepare=lambda spec: side_by_side(lab, 1, train, spec),
@@ -124,6 +123,7 @@ def cached_training(kind: str, made_of: Mapping, spec: Specification, recipe: Re
 
     prepare: the untrained networks and their task. made_of: what decides the result beside network, recipe and device,
     JSON-simple: `origin` of the data, and the objective with its knobs where a kind has several.
+    The engine is no part of it: what that changes is below what any result sees (tests/unit/test_kernels.py).
     """
     key = {"network": [type(spec).__name__, asdict(spec)], "recipe": asdict(recipe), "device": device.type} | made_of
 
