@@ -87,9 +87,9 @@ def _steps(kernel: Callable, population: Population, task: Task, objective: Obje
     with ThreadPoolExecutor(threads - 1, "kdutils-member") if threads > 1 else nullcontext() as pool:
         while done < recipe.steps:
             count = min(STEPS, every - done % every, recipe.steps - done)
-            positions = torch.stack([next(order) for _ in range(count)])
+            positions = np.stack([next(order).numpy() for _ in range(count)])
             rates = [recipe.lr * SCHEDULES[recipe.schedule]((done + i) / recipe.steps) for i in range(count)]
-            arguments = (*places, *constant[:3], positions.numpy(), *constant[3:], asked.read(positions[0]),
+            arguments = (*places, *constant[:3], positions, *constant[3:], asked.read(positions[0]),
                          *_pace(rates, done), *optimizer, losses)
             others = [pool.submit(kernel, *part, *arguments, work)
                       for *part, work in zip(parts[1:], parts[2:], works[1:], strict=False)]
@@ -149,11 +149,11 @@ class _Knobs:
         self._knobs, self._task, self._objective, self._classes = knobs, task, objective, classes
         self._seen, self._values = None, np.zeros((len(task.seeds), len(KNOBS)), np.float32)
 
-    def read(self, position: Tensor) -> np.ndarray:
+    def read(self, position: np.ndarray) -> np.ndarray:
         """The values of this moment; position (M, batch) is of the batch with which the objective is asked."""
         values = self._knobs.read(len(self._values), torch.device("cpu"))
         if values is not self._seen:
-            _, teacher, labels = self._task.batch(position[:, :2])
+            _, teacher, labels = self._task.batch(torch.from_numpy(position[:, :2]))
             with torch.no_grad():
                 self._objective({"logits": torch.zeros(*labels.shape, self._classes)}, teacher, labels, values)
             for column, name in enumerate(KNOBS):
