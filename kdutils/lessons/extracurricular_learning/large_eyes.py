@@ -9,7 +9,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import torch
+
 from kdutils.cohorts import collect
+from kdutils.datasets import usable_device
 from kdutils.errors import between, sound, whole
 from kdutils.lessons.extracurricular_learning import gaze
 from kdutils.networks import ConvNet
@@ -48,11 +51,17 @@ DEFAULT = LargeEyes()
 SMOKE = LargeEyes(seeds=2, gaze_labels=40, gaze_sizes=(20,), gaze_extra=30, teacher_steps=3, gaze_steps=3)
 
 
+def prepare(params: LargeEyes) -> torch.device:
+    """The device; refuses one that is not there before anything is trained."""
+    return usable_device(params.device)
+
+
 def run(params: LargeEyes, report: Callable[[str], None] = lambda line: None,
         keep: Callable[[Results], None] = lambda results: None) -> Results:
     """A row per run, as `experiment.run` describes them, of the parts "gaze" and "means"; `keep` is called with what
     there is when a part is done."""
     start = time.perf_counter()
+    prepare(params)
     return collect(_groups(params, report), params, start, report, keep)
 
 

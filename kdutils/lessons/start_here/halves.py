@@ -61,13 +61,18 @@ class Halves:
 DEFAULT = Halves()
 
 
+def prepare(params: Halves) -> Dataset:
+    """The digits, on the device; refuses one that is not there before anything is trained."""
+    return load("digits", params.device)
+
+
 def run(params: Halves, report: Callable[[str], None] = lambda line: None) -> Results:
     """A row per cut, half ("a", "b"), seed, method and number of images: test accuracy in percent.
 
     An interrupt keeps the cuts that are finished.
     """
     start = time.perf_counter()
-    return collect(_groups(load("digits", params.device), params, report), params, start, report)
+    return collect(_groups(prepare(params), params, report), params, start, report)
 
 
 def _groups(data: Dataset, params: Halves, report) -> Iterator[list[dict]]:
