@@ -10,7 +10,6 @@ from helpers import descendants, line, ours, until
 from tiny_panels import Softmax, Training, button, shown
 
 from kdutils.errors import ParameterError
-from kdutils.headless import headless
 
 
 @pytest.fixture(autouse=True)
@@ -150,25 +149,6 @@ def test_live_display_is_a_view_of_the_widget(monkeypatch):
     view = bundle["application/vnd.jupyter.widget-view+json"]
     assert view["model_id"] == panel.widget.model_id and "Softmax" in bundle["text/plain"]
     assert Training()._repr_mimebundle_() and not ours()
-
-
-@pytest.mark.parametrize(("environment", "expected"), [
-    ({}, True), ({"JPY_SESSION_NAME": "a.ipynb"}, False), ({"SERVER_SOFTWARE": "voila/0.5.13"}, False),
-    ({"SERVER_SOFTWARE": "gunicorn"}, True), ({"KDUTILS_HEADLESS": "1", "JPY_SESSION_NAME": "a.ipynb"}, True),
-    ({"KDUTILS_HEADLESS": "0"}, False), ({"KDUTILS_HEADLESS": ""}, True),
-])
-def test_who_is_there_to_press_a_button(monkeypatch, environment, expected):
-    for name in ("KDUTILS_HEADLESS", "JPY_SESSION_NAME", "SERVER_SOFTWARE"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert headless() is expected
-
-
-def test_a_wish_that_is_neither_yes_nor_no_is_refused(monkeypatch):
-    monkeypatch.setenv("KDUTILS_HEADLESS", "yes")
-    with pytest.raises(ParameterError, match="KDUTILS_HEADLESS must be 1 or 0, got 'yes'"):
-        headless()
 
 
 def test_importing_panels_starts_no_thread_and_makes_no_widget():
