@@ -193,7 +193,8 @@ function legendHeight(data, layout, width, scale) {
 }
 
 // The layout (which is changed in place) and the traces for these px. height: undefined lets the figure choose.
-// stage: what is one row may become several; stack: subplots stand one under another. legend: its height as it was drawn, once that is known.
+// stage: what is one row may become several; stack: subplots stand one under another. legend: its height as it was
+// drawn, once that is known.
 function arrange(data, layout, { width, height, stage = false, stack = false, scale = 1, legend }) {
   const design = layout.height ?? 400;
   const margin = { l: 60, r: 20, t: 50, b: 50, ...layout.margin };
@@ -203,7 +204,7 @@ function arrange(data, layout, { width, height, stage = false, stack = false, sc
     for (const side of ["l", "r", "b"]) margin[side] *= scale;
   }
   const { size, family } = layout.font;
-  // Words of an axis close to its ticks: what they need not is the figure's.
+  // Words of an axis close to its ticks: room that they do not need is the figure's.
   for (const [name, axis] of Object.entries(layout))
     if (/^xaxis\d*$/.test(name)) {
       if (isText(axis.title?.text)) axis.title.standoff ??= 4 * scale;
@@ -245,16 +246,12 @@ function arrange(data, layout, { width, height, stage = false, stack = false, sc
     note.text = wrapped(note.text, room, note.font?.size ?? size, family);
     note.yshift = lift;
   };
-  const wideOf = (plot, row) => {
-    if (!row) return inner * weight(plot);
-    const share = sum(row.map(weight));
-    return (inner - 58 * scale * (row.length - 1)) * weight(plot) / share;
-  };
-  const design_ = rows ? null : stretch(pieces(plots, "across", "up"), DESIGN - margin.l - margin.r, inner, 1);
+  const inItsRow = (plot, row) => (inner - 58 * scale * (row.length - 1)) * weight(plot) / sum(row.map(weight));
+  const across = rows ? null : stretch(pieces(plots, "across", "up"), DESIGN - margin.l - margin.r, inner, 1);
   for (const note of notes.filter(isTitle)) {
     const { plot } = owner.get(note);
     const row = rows?.find((one) => one.includes(plot));
-    const wide = row ? wideOf(plot, row) : inner * (design_(plot.across[1]) - design_(plot.across[0]));
+    const wide = row ? inItsRow(plot, row) : inner * (across(plot.across[1]) - across(plot.across[0]));
     const alone = row ? row.length === 1 : plots.filter((one) => same(one.up[1], plot.up[1])).length === 1;
     wrap(note, alone ? inner : wide + 36 * scale);
   }
@@ -281,20 +278,19 @@ function arrange(data, layout, { width, height, stage = false, stack = false, sc
     place = (plot) => placed.get(plot);
   } else {
     height ??= design;
-    const across = design_;
     const up = stretch(pieces(plots, "up", "across"), design - 110, height - margin.t - margin.b, scale);
     place = (plot) => ({ across: plot.across.map(across), up: plot.up.map(up) });
   }
   if (simple) {
     for (const plot of plots) {
-      const { across, up } = place(plot);
-      (layout[plot.x] ??= {}).domain = across;
-      (layout[plot.y] ??= {}).domain = up;
+      const box = place(plot);
+      (layout[plot.x] ??= {}).domain = box.across;
+      (layout[plot.y] ??= {}).domain = box.up;
     }
     for (const [note, at] of owner) {
-      const { across, up } = place(at.plot);
-      note.x = across[0] + at.x * (across[1] - across[0]);
-      note.y = up[0] + at.y * (up[1] - up[0]);
+      const box = place(at.plot);
+      note.x = box.across[0] + at.x * (box.across[1] - box.across[0]);
+      note.y = box.up[0] + at.y * (box.up[1] - box.up[0]);
     }
   }
   return { data, layout: Object.assign(layout, { width, height, margin, autosize: false }) };

@@ -132,7 +132,7 @@ async function render({ model, el }) {
   const closed = new AbortController();
   const plot = document.createElement("div");
   plot.className = "kd-plot";
-  plot.setAttribute("role", "img");
+  plot.setAttribute("role", "figure"); // not img: its buttons would be hidden from a screen reader
   plot.setAttribute("aria-label", "A figure that is being loaded");
   plot.textContent = "Loading the figure …";
   const hint = document.createElement("div");

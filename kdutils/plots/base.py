@@ -96,9 +96,10 @@ def _verdict_border(marked: str) -> str:
     return f"border-left: 4px solid {VERDICT_COLOURS[verdict]}"
 
 
-def digit_gallery(data: Dataset, indices: Sequence[int], titles: Sequence[str] = ()) -> Plot:
-    """A row of images."""
-    titles = list(titles) or [data.classes[int(data.labels[i])] for i in indices]
+def digit_gallery(data: Dataset, indices: Sequence[int], titles: Sequence[str] = (), marked: str = "") -> Plot:
+    """A row of images. marked: the title of the one that a page carries through, if there is one."""
+    names = list(titles) or [data.classes[int(data.labels[i])] for i in indices]
+    titles = [f"<b>▼ {name}</b>" if name == marked else name for name in names]
     figure = make_subplots(rows=1, cols=len(indices), subplot_titles=titles, horizontal_spacing=0.02)
     for column, index in enumerate(indices, 1):
         image = data.images[index, 0].cpu().numpy()
@@ -107,7 +108,8 @@ def digit_gallery(data: Dataset, indices: Sequence[int], titles: Sequence[str] =
     title_fonts(figure)
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False, autorange="reversed")
-    return Plot(figure, f"{len(indices)} images from {data.name}: {', '.join(titles)}.")
+    which = f" The {marked} is the one that this page follows." if marked in names else ""
+    return Plot(figure, f"{len(indices)} images from {data.name}: {', '.join(names)}.{which}")
 
 
 def claims_table(results: Results, chosen: Sequence[claims.Claim]) -> Table:

@@ -159,6 +159,16 @@ def test_train_pause_step_stop_and_reload(page):
     wait_for(lambda: points(page, title)[0] == 0, what="reset")
 
 
+def test_after_a_restart_a_panel_keeps_its_picture_and_says_what_to_do(page):
+    before = plot(page, "Formula").get_attribute("data-last")
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    for title in ("Formula", "Fake training"):
+        expect(panel(page, title).locator(".kd-status")).to_have_text(re.compile(r"restarted.*Run its cell again"))
+    assert plot(page, "Formula").get_attribute("data-last") == before
+    broken = panel(page, "Formula").locator(".jupyter-widgets-disconnected").first
+    assert broken.evaluate("part => getComputedStyle(part, '::before').display") == "none"    # no red broken link
+
+
 def test_plotly_is_loaded_once_and_no_message_carries_it_again(lab, notebook):
     frames = []
     notebook.page.on("websocket", lambda socket: socket.on("framereceived", lambda data: frames.append(len(data))))

@@ -1,0 +1,96 @@
+"""Recorded answers: what a run adds to a figure is kept, shown pale, and gives way to the reader's own run."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_panels import Training, button, shown
+
+import kdutils.lessons
+from kdutils.lessons.record_panels import PANELS, record_panels
+from kdutils.live import recorded
+
+
+class Recorded(Training):
+    total = 5
+    n_seeds = 4
+
+
+@pytest.fixture
+def answer(monkeypatch, tmp_path):
+    """The recording of a run of six points, kept in a file of its own."""
+    monkeypatch.setattr(recorded, "path_of", lambda kind: tmp_path / recorded.FILE)
+    panel = Recorded()
+    made = recorded.record(panel)
+    assert recorded.save(panel, made).exists()
+    return made
+
+
+def test_a_recording_holds_what_the_run_changed_and_where_it_comes_from(answer):
+    assert set(answer.traces) == {"loss"}       # not "target", which is there before any run
+    np.testing.assert_allclose(answer.traces["loss"]["points"]["y"], np.exp(-np.arange(6) / 10), rtol=1e-3)
+    assert answer.seeds == 4 and answer.values == {"temperature": 4.0} and answer.reading == "6 points."
+    assert recorded.load(Recorded()) == answer
+
+
+def test_a_panel_on_a_page_shows_it_pale_until_it_runs(answer):
+    panel = Recorded()
+    assert panel.points == 0                    # from Python nothing is shown
+    shown(panel)
+    assert panel.points == 6 and panel.words().startswith(f"Pale: recorded on {answer.date}, 4 seeds. 6 points.")
+    assert answer.date in panel.status and "Train starts your run" in panel.status
+    trace = next(trace for trace in panel.chart.figure().data if trace.uid == "loss")
+    assert trace.opacity == recorded.PALE
+    panel.set(temperature=9)                    # a control draws what is its own, and leaves the rest
+    assert panel.points == 6 and panel.chart.points("target")["y"] == [9]
+    button(panel, "Train").click()
+    assert panel.wait(30) and panel.points == 6 and panel.words() == "6 points."
+    trace = next(trace for trace in panel.chart.figure().data if trace.uid == "loss")
+    assert trace.opacity is None
+    panel.reset()
+    assert panel.wait(30) and panel.words().startswith("Pale: ")
+
+
+def test_a_run_from_python_or_without_a_reader_never_mixes_with_it(answer):
+    panel = Recorded()
+    panel.before_static()
+    assert panel.points == 6 and panel.recorded is None
+    again = shown(Recorded())
+    again.step()
+    assert again.points == 1 and again.recorded is None
+    assert again.stop()
+
+
+def test_traces_that_a_figure_lacks_are_left_out(answer):
+    strange = recorded.RecordedAnswer(**{**vars(answer), "traces": {**answer.traces, "no such trace": {
+        "points": {"y": [1]}, "look": {}}}})
+    panel = Recorded()
+    strange.put(panel.chart)
+    assert panel.points == 6
+
+
+def test_buttons_look_as_if_they_had_something_to_do_only_when_they_have(answer):
+    panel = shown(Recorded())
+
+    def off():
+        return {words for words in ("Train", "Pause", "Step", "Stop")
+                if "kd-off" in button(panel, words)._dom_classes}
+
+    assert off() == {"Pause", "Stop"}
+    button(panel, "Step").click()
+    assert off() == {"Pause"} and panel.runner.at.step == 1     # the first press moves
+    assert "Step takes one more" in panel.status
+    panel.stop()
+    assert off() == {"Pause", "Stop"}
+
+
+def test_every_recording_of_the_course_says_when_and_with_how_many_seeds(refuses):
+    files = sorted(Path(kdutils.lessons.__file__).parent.glob("*/panels/recorded.json"))
+    kept = {name: entry for path in files for name, entry in json.loads(path.read_text()).items()}
+    assert set(kept) == set(PANELS)
+    for entry in kept.values():
+        assert entry["date"] >= "2026-11" and entry["seeds"] >= 5 and entry["traces"]
+        assert "ress Train" not in entry["reading"] and not entry["reading"].startswith("Pale")
+    with refuses("panel", "NoSuchPanel"):
+        record_panels(["NoSuchPanel"])
