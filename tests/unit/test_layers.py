@@ -15,7 +15,7 @@ PACKAGE = Path(kdutils.__file__).parent
 WORLD = {"ipywidgets", "plotly", "IPython", "anywidget", "matplotlib", "jupyterlab", "ipykernel", "papermill"}
 # From the ground up; each room may use those before it.
 FLOORS = ["errors", "rng", "locks", "datasets", "networks", "objectives", "cache", "training", "metrics", "results",
-          "cohorts", "image_lab", "claims"]
+          "cohorts", "image_lab", "second_scale", "claims"]
 
 
 def imported(path):
