@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -23,6 +24,11 @@ FRONT_ENDS = {
     "anywidget": "anywidget",
     "plotly": "jupyterlab-plotly",
 }
+
+
+RUNTIME = ("Install Microsoft's Visual C++ runtime (x64; the package manager winget knows it as "
+           "Microsoft.VCRedist.2015+.x64), then start again: torch needs it, and a fresh Windows has none.")
+NO_WHEEL = "torch has no build for Macs with an Intel processor any more: use another machine."
 
 
 @dataclass(frozen=True)
@@ -70,12 +76,22 @@ def torch_pair() -> Check:
     torch, vision = version_of("torch"), version_of("torchvision")
     found = f"torch {torch or 'absent'}, torchvision {vision or 'absent'}"
     if not (torch and vision):
-        return Check("torch", "fail", found, REINSTALL)
+        return Check("torch", "fail", found, NO_WHEEL if intel_mac() else REINSTALL)
     wanted = next((match[1] for line in metadata.requires("torchvision") or ()
                    if (match := re.match(r"torch\s*==\s*([\w.]+)", line))), None)
     if wanted and torch.split("+")[0] != wanted:
         return Check("torch", "fail", f"{found}, which was built for torch {wanted}", REINSTALL)
     return Check("torch", "ok", found)
+
+
+def intel_mac(system: str = sys.platform, machine: str = platform.machine()) -> bool:
+    """Whether this is a Mac with an Intel processor."""
+    return system == "darwin" and machine == "x86_64"
+
+
+def remedy(error: BaseException) -> str:
+    """What to do about an error while looking; WinError 126, a library that is not found, is the C++ runtime's."""
+    return RUNTIME if getattr(error, "winerror", None) == 126 or "WinError 126" in str(error) else REINSTALL
 
 
 def gpu() -> Check:
@@ -219,7 +235,7 @@ def _run(look: Callable[[], Check | Iterable[Check]]) -> list[Check]:
         found = look()
         return [found] if isinstance(found, Check) else list(found)
     except Exception as error:
-        return [Check(look.__name__, "fail", f"{type(error).__name__}: {error}", REINSTALL)]
+        return [Check(look.__name__, "fail", f"{type(error).__name__}: {error}", remedy(error))]
 
 
 def version_of(package: str) -> str | None:

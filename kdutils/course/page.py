@@ -17,6 +17,7 @@ from kdutils.course.session import RECORD
 
 _CODE = re.compile(r"(^```.*?^```|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 _FORMULA = re.compile(r"\$\$(?P<display>.+?)\$\$|(?<![\\$])\$(?P<inline>[^$\n]+?)(?<!\\)\$", re.DOTALL)
+_ANSWER = re.compile(r"<details><summary>(.*?)</summary>.*?</details>\n?", re.DOTALL)
 _SCRIPT = re.compile(r"<script\b.*?</script>", re.IGNORECASE | re.DOTALL)
 # What is wider than a phone scrolls inside itself, not the page.
 STYLE = """<style>
@@ -57,6 +58,20 @@ def page(executed: NotebookNode, title: str) -> str:
     for mark, formula in formulas.items():
         text = text.replace(mark, formula)
     return text.replace("</head>", f"{STYLE}</head>", 1)
+
+
+def handout(executed: NotebookNode, title: str) -> str:
+    """One page to print: the formula, three figures and the questions of the recall, of the cells tagged `handout`."""
+    shown = copy.deepcopy(executed)
+    shown.cells = [cell for cell in shown.cells if "handout" in cell.metadata.get("tags", [])]
+    for cell in shown.cells:
+        if cell.cell_type == "code":  # the figure alone
+            cell.metadata["jupyter"] = {"source_hidden": True}
+        else:
+            cell.source = _ANSWER.sub(r"- \1\n", cell.source)
+    head = NotebookNode(cell_type="markdown", id="title", metadata={}, source=f"# {title.replace('_', ' ')}")
+    shown.cells.insert(0, head)
+    return page(shown, title)
 
 
 def mathml(formula: str, display: bool = False) -> str:

@@ -24,7 +24,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from kdutils.cache import write_whole
 from kdutils.course import knobs
-from kdutils.course.page import page
+from kdutils.course.page import handout, page
 from kdutils.course.scan import records, scan, strip, too_large
 from kdutils.errors import ParameterError
 
@@ -53,7 +53,8 @@ class Report:
 
 def run(notebook: str | Path, parameters: Mapping[str, Any] | None = None, out_dir: str | Path = "runs", *,
         progress: bool = True, cell_timeout: int | None = None) -> Report:
-    """Execute `notebook` with `parameters` and scan it; writes NAME.ipynb and NAME.html into `out_dir`.
+    """Execute `notebook` with `parameters` and scan it; writes NAME.ipynb, NAME.html and NAME_handout.html
+    into `out_dir`.
 
     parameters: values for the cell tagged `parameters`, JSON-simple.
     progress: a bar on stderr, one tick per cell.
@@ -77,6 +78,9 @@ def run(notebook: str | Path, parameters: Mapping[str, Any] | None = None, out_d
     report = Report(path, out / path.name, out / f"{path.stem}.html", seconds, size, records(executed), tuple(failures))
     write_whole(report.executed, lambda target: target.write_text(text, encoding="utf-8"))
     write_whole(report.html, lambda target: target.write_text(page(executed, path.stem), encoding="utf-8"))
+    if any("handout" in cell.metadata.get("tags", []) for cell in source.cells):
+        write_whole(out / f"{path.stem}_handout.html",
+                    lambda target: target.write_text(handout(executed, path.stem), encoding="utf-8"))
     return report
 
 

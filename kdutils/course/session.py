@@ -92,7 +92,22 @@ def setup(profile: str = "lecture", seed: int = 0, device: str = "auto", threads
     _figure_style()
     guard.arm()
     print(_found(session))
+    if session.unlike:
+        print(described(session))
     return session
+
+
+def described(session: Session) -> str:
+    """Which run the page's text describes, and in what this one differs from it; empty where it does not.
+
+    Figures, tables and the sentences under them come from the results of the run; the rest of a page is written once.
+    """
+    if not session.unlike:
+        return ""
+    other = "; ".join(f"{name} = {_given(value)}, in the text {_given(usual)}"
+                      for name, (value, usual) in session.unlike.items())
+    return (f"This run differs from the one that the text of this page describes: {other}. Figures, tables and the "
+            "sentences under them are this run's; what the text says of outcomes and numbers may not hold here.")
 
 
 def record(name: str, value: Any, quiet: bool = False) -> None:
@@ -117,13 +132,16 @@ def record_claims(results: Results, claims: Iterable[Claim]) -> None:
                 record(f"{claim.id}: {finding.part.says}", round(finding.effect.mean, 3), quiet=True)
 
 
-def finish() -> None:
+def finish(session: Session | None = None) -> None:
     """Every notebook's last code cell: nothing may have failed unseen, and nothing may still be running.
 
+    session: where given, the page says once more which of its parameters differ from the run that its text describes.
     Headless it raises UnfinishedError and so fails the run; on a live page it says the same in a line.
     """
     if not guard.armed():
         raise ParameterError("finish() closes a notebook that began with setup(); call setup() first.")
+    if session is not None and session.unlike:
+        print(described(session))
     watching = not headless()
     if complaints := guard.complaints(grace=0.0 if watching else 2.0):
         said = f"This notebook is not finished: {'; '.join(complaints)}."
@@ -181,6 +199,10 @@ def _plain(name: str, value: Any) -> Any:
     if isinstance(value, numbers.Real) and math.isfinite(value):
         return float(value)
     raise ParameterError(f"record {name} takes a finite number, text, truth value or None, got {value!r}.")
+
+
+def _given(value: Any) -> str:
+    return str(list(value)) if isinstance(value, tuple) else str(value)
 
 
 def _shown(value: Any) -> str:

@@ -90,7 +90,7 @@ def framed(notebook: NotebookNode, path: Path):
     code = code_cells(notebook)
     if len(code) < 2 or "setup" not in tags(code[1]) or "setup(" not in code[1].source:
         yield "the second code cell must be tagged setup and call setup()"
-    if not code or not re.search(r"^finish\(\)$", code[-1].source, re.MULTILINE):
+    if not code or not re.search(r"^finish\((session)?\)$", code[-1].source, re.MULTILINE):
         yield "the last code cell must call finish()"
 
 

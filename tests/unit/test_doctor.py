@@ -145,3 +145,18 @@ def test_the_remedy_installs_what_the_makefile_installs():
 
     extras = re.search(r"^EXTRAS := (.*)$", (Path(__file__).parents[2] / "Makefile").read_text(), re.M)[1]
     assert f".[{extras}]" in doctor.REINSTALL
+
+
+def test_a_fresh_windows_is_told_of_the_runtime_and_no_other_error_is():
+    """Catches an advice to install everything again where a library of the system is missing."""
+    missing = OSError("[WinError 126] The specified module could not be found. Error loading c10.dll")
+    assert "Visual C++" in doctor.remedy(missing)
+    assert doctor.remedy(OSError("no space left")) == doctor.REINSTALL
+
+
+def test_a_mac_with_an_intel_processor_is_told_that_there_is_no_torch(monkeypatch):
+    assert doctor.intel_mac("darwin", "x86_64")
+    assert not doctor.intel_mac("darwin", "arm64") and not doctor.intel_mac("linux", "x86_64")
+    monkeypatch.setattr(doctor, "version_of", lambda package: None)
+    monkeypatch.setattr(doctor, "intel_mac", lambda: True)
+    assert doctor.torch_pair().remedy == doctor.NO_WHEEL

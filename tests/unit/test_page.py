@@ -58,3 +58,17 @@ def test_the_answer_of_a_prediction_is_folded(monkeypatch):
     outside = re.sub(r"<details>.*?</details>", "", question + told, flags=re.DOTALL)
     assert "softer" not in outside and "happens" not in outside and "Which &lt;T&gt;?" in outside
     assert "What happens: 16." in told and json.dumps(told)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_handout_has_the_formula_three_figures_and_questions_without_answers(path):
+    stored = nbformat.read(path, as_version=4)
+    figures = [cell for cell in stored.cells if cell.cell_type == "code" and "handout" in cell.metadata.get("tags", [])]
+    assert len(figures) == 3
+    for cell in figures:  # as a run leaves them
+        cell.outputs = [nbformat.v4.new_output("display_data", {"text/html": "<b>a figure</b>"})]
+    drawn = pages.handout(stored, path.stem)
+    body = drawn[drawn.index("<main>"):]
+    assert body.count("<b>a figure</b>") == 3 and 'display="block"' in body
+    assert "**Right" not in body and "<strong>Right" not in body and "<details>" not in body
+    assert 4 <= body.count("<h4") <= 6 and body.count("<li>") >= 12

@@ -1,6 +1,7 @@
 """setup, record and finish: what they settle, what they refuse, and what they do not let pass."""
 
 import dataclasses
+import math
 import threading
 import time
 
@@ -176,3 +177,46 @@ def test_threads_of_the_kernel_are_nobodys_fault():
         finish()
     finally:
         gate.set()
+
+
+@pytest.mark.parametrize(("lesson", "given", "said"), [
+    ("start_here", {"transfer": 20}, "transfer = 20, in the text 100"),                 # the transfer task of the page
+    ("start_here", {"transfer": 20, "temperature": 0.5}, "temperature = 0.5, in the text 4.0"),
+    ("dark_knowledge", {"temperatures": [1, 4]}, "temperatures = [1, 4], in the text [1, 2, 4, 8, 16, 32]"),
+    ("dark_knowledge", {"omitted": 7}, "omitted = 7, in the text 3"),
+    ("tolerant_teachers", {"ranks": 3}, "ranks = 3, in the text 5"),
+    ("tolerant_teachers", {"etas": [0, 1.0], "label_weight": 0.8}, "label_weight = 0.8, in the text 0.5"),
+    ("subclass_distillation", {"subclasses": 3}, "subclasses = 3, in the text 5"),
+    ("subclass_distillation", {"transfer_sizes": [50, 100]}, "transfer_sizes = [50, 100], in the text [20, 50"),
+    ("spherical_distillation", {"m": 3.0}, "m = 3.0, in the text 2.0"),
+    ("spherical_distillation", {"widths": [16, 64]}, "widths = [16, 64], in the text [32, 128, 512, 2048]"),
+    ("extracurricular_learning", {"share": 0.5}, "share = 0.5, in the text 0.9"),
+    ("extracurricular_learning", {"views": [1, 4]}, "views = [1, 4], in the text [1, 2, 5, 10, 50]"),
+    ("beyond_compression", {"few": 60}, "few = 60, in the text 100"),
+    ("beyond_compression", {"noise": 0.2, "lens": "AT"}, "lens = AT, in the text SP"),
+])
+def test_a_run_unlike_the_text_says_so_at_both_ends(lesson, given, said, capsys):
+    """Catches prose that contradicts its own figures, with nothing on the page that says why."""
+    session = setup(lesson=lesson, **given)
+    finish(session)
+    head, _, tail = capsys.readouterr().out.partition("\n")
+    assert tail.count(said) == 2 and "the text says of outcomes and numbers may not hold here" in tail
+    assert "lecture" in head
+    assert session.params is not None
+
+
+def test_a_run_like_the_text_says_nothing(capsys):
+    finish(setup(lesson="start_here", transfer=100, temperature=4))
+    assert "in the text" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("mean", "low", "high", "n", "says"), [
+    (3.2, 2.1, 4.3, 12, "end higher: +3.2"), (-0.9, -1.5, -0.3, 12, "end lower: -0.9"),
+    (0.1, -0.5, 0.7, 12, "neither clearly higher nor clearly lower"), (1.0, math.nan, math.nan, 1, "has no interval")])
+def test_the_first_gain_is_said_as_it_came_out(mean, low, high, n, says):
+    """Catches 00's sentence that soft targets end higher, under a figure in which they end lower."""
+    from kdutils.lessons.start_here.experiment import StartHere, outcome
+    from kdutils.results import Effect
+
+    said = outcome(Effect(mean, low, high, n), StartHere(transfer=20, temperature=0.5))
+    assert said.startswith("With 20 images at T = 0.5 the students of soft targets") and says in said

@@ -18,7 +18,7 @@ from kdutils.cohorts import (
     teachers,
 )
 from kdutils.errors import positive, sound, whole
-from kdutils.results import Results
+from kdutils.results import Effect, Results
 from kdutils.training import Recipe
 
 
@@ -60,6 +60,18 @@ def run(params: StartHere, report: Callable[[str], None] = lambda line: None) ->
     start = time.perf_counter()
     lab, transfer = prepare(params)
     return collect(_groups(lab, transfer, params, report), params, start, report)
+
+
+def outcome(gain: Effect, params: StartHere) -> str:
+    """What a paired gain says of this run, in a sentence."""
+    setting = f"With {params.transfer:,} images at T = {params.temperature:g} the students of soft targets"
+    if gain.n < 2:
+        return f"{setting} end {gain.mean:+.1f} points from the others; one seed has no interval."
+    if gain.low > 0:
+        return f"{setting} end higher: {gain} points."
+    if gain.high < 0:
+        return f"{setting} end lower: {gain} points. Distillation does harm here."
+    return f"{setting} end neither clearly higher nor clearly lower: {gain} points. The interval includes zero."
 
 
 def _groups(lab: Splits, transfer: Tensor, params: StartHere, report) -> Iterator[list[dict]]:
