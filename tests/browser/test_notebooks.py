@@ -185,6 +185,7 @@ def train_then_stop(panel) -> tuple[int, str]:
     status = panel.get_by_role("status")
     for _ in range(3):      # a run takes five seconds: a busy machine may come too late to stop it
         panel.get_by_role("button", name="Train", exact=True).click()
+        expect(panel.locator(".kd-reading")).not_to_have_text(re.compile("^Pale"))  # the recorded answer has gone
         wait_for(lambda: 3 < points(panel)[HARD_MEAN] < 60, what=lambda: "a curve that grows")
         panel.get_by_role("button", name="Stop", exact=True).click()
         expect(status).to_have_text(re.compile(r"(Stopped at step \d+ of 300|Done: 300 steps)"))

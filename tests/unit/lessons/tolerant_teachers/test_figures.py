@@ -147,6 +147,24 @@ def test_generations_show_every_kind_with_its_band_for_each_share_of_wrong_label
     assert "30% wrong labels: strict 77.1 to 81.1" in plot.reading and "5 seeds" in plot.reading
 
 
+def test_generations_of_one_kind_leave_room_for_those_that_are_uncovered_later(results, refuses):
+    plot, whole = figures.generations(results, only=["tolerant"]), figures.generations(results)
+    assert {trace.name for trace in plot.figure.data if trace.name} == {"tolerant"}
+    low, high = plot.figure.layout.yaxis.range
+    drawn = np.concatenate([trace.y for trace in whole.figure.data if trace.name in (*KINDS, None)])
+    assert low < np.nanmin(drawn[drawn > 70]) and high > np.nanmax(drawn)       # the cross at 60 is not a lineage
+    assert "tolerant 81.1 to 85.1" in plot.reading and "strict" not in plot.reading
+    with refuses("kind", "tolerent"):
+        figures.generations(results, only=["tolerent"])
+
+
+def test_a_click_in_the_legend_hides_a_kind_with_its_band_in_every_subplot(results):
+    figure = figures.generations(results).figure
+    mine = [trace for trace in figure.data if trace.legendgroup == "strict"]
+    assert len(mine) == 6 and {trace.xaxis for trace in mine} == {"x", "x2"}    # line, low and high, twice
+    assert all(trace.legendgroup for trace in figure.data)
+
+
 def test_generations_of_another_metric(results, refuses):
     plot = figures.generations(results, "secondary")
     np.testing.assert_allclose(banded(plot.figure, "tolerant"), scattered(20, 19, 18))
