@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +18,9 @@ from kdutils.datasets.clicks import clicks
 from kdutils.datasets.criteo import LAYOUTS as CRITEO
 from kdutils.datasets.fetch import Download, fetch, unpack
 from kdutils.datasets.files import File, Layout, complaint
+from kdutils.datasets.groupings import GROUPINGS
 from kdutils.datasets.table import Table
+from kdutils.datasets.transforms import superclasses
 from kdutils.errors import ParameterError, one_of
 from kdutils.locks import alone
 
@@ -124,9 +126,15 @@ def root() -> Path:
     return beside if (beside / "README.md").is_file() else Path("data")  # beside an installed package lie others
 
 
+def source(name: str) -> str:
+    """The name in CARDS of what a data set is made of: of a grouping, what it groups; of all others their own."""
+    one_of("data set", name, (*CARDS, *GROUPINGS))
+    return GROUPINGS[name].data if name in GROUPINGS else name
+
+
 def available(name: str) -> bool:
     """True if the data set's files are there with their sizes; their content is looked at when it is loaded."""
-    card = CARDS[one_of("data set", name, CARDS)]
+    card = CARDS[source(name)]
     return card.embedded or any(layout.fits(root()) for layout in card.layouts)
 
 
@@ -134,21 +142,28 @@ def state(name: str) -> str:
     """Of a data set that is not embedded: "here", as `available` says, "not here", or "not whole": parts of it."""
     if available(name):
         return "here"
-    return "not whole" if any(layout.present(root()) for layout in CARDS[name].layouts) else "not here"
+    return "not whole" if any(layout.present(root()) for layout in CARDS[source(name)].layouts) else "not here"
 
 
 def load(name: str = "digits", device: str | torch.device = "cpu") -> Dataset | Table:
-    """The data set of this name, whole, on `device`, its files compared with their published checksums.
+    """The data set of this name, of CARDS or of GROUPINGS, whole, on `device`; files are compared with their checksums.
 
-    Never downloads: absent data say what to run, and files that are not what their name says are named. CIFAR-100
-    takes 184 MB; its `inputs`, float32, 737 MB more while they are used.
+    A grouping has coarse `labels`, and the classes that it unites in `hidden` and `hidden_classes`. Never downloads:
+    absent data say what to run, and files that are not what their name says are named. CIFAR-100 takes 184 MB; its
+    `inputs`, float32, 737 MB more while they are used.
     """
-    one_of("data set", name, CARDS)
+    if source(name) != name:
+        return replace(superclasses(load(source(name), device), GROUPINGS[name].groups), name=name)
     try:
         data = _load_from(name, root())
     except OSError as error:
         raise ParameterError(f"The data set {name} in {root()} cannot be read ({error.strerror}).") from error
     return data.to(usable_device(device))
+
+
+def grouped(name: str, device: str | torch.device = "cpu") -> Dataset:
+    """`load` for those who need hidden classes: refuses a name that is none of GROUPINGS."""
+    return load(one_of("grouping", name, GROUPINGS), device)
 
 
 def usable_device(device: str | torch.device) -> torch.device:
@@ -161,7 +176,8 @@ def usable_device(device: str | torch.device) -> torch.device:
 
 def get(name: str) -> Path:
     """Fetch a data set into `root()` with a progress bar; checksums are verified. Returns the folder."""
-    card, folder = CARDS[one_of("data set", name, CARDS)], root()
+    name = source(name)
+    card, folder = CARDS[name], root()
     if card.embedded:
         return folder
     if card.by_hand:

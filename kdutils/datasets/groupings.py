@@ -1,15 +1,9 @@
 """Coarser labels with a name: what a subclass teacher is told, while the finer classes stay hidden."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-
-import torch
+from dataclasses import dataclass
 
 from kdutils.datasets import cifar
-from kdutils.datasets.base import Dataset
-from kdutils.datasets.catalog import load
-from kdutils.datasets.transforms import superclasses
-from kdutils.errors import one_of
 
 
 @dataclass(frozen=True)
@@ -32,9 +26,3 @@ GROUPINGS = {
     "cifar-100-coarse": Grouping("cifar-100", {name: tuple(map(cifar.HUNDRED.index, group))
                                                for name, group in cifar.COARSE.items()}),
 }
-
-
-def grouped(name: str, device: str | torch.device = "cpu") -> Dataset:
-    """The data set of this grouping: coarse `labels`, the classes it unites in `hidden` and `hidden_classes`."""
-    grouping = GROUPINGS[one_of("grouping", name, GROUPINGS)]
-    return replace(superclasses(load(grouping.data, device), grouping.groups), name=name)

@@ -109,6 +109,21 @@ def test_the_embedded_set_needs_no_folder(tmp_path, monkeypatch):
     assert datasets.available("digits") and len(load()) == 1797 and datasets.get("digits") == tmp_path / "missing"
 
 
+def test_a_grouping_is_a_data_set_like_any_other(refuses, tmp_path, monkeypatch):
+    """Catches a name that an experiment takes for its data and that nobody can look at with `load`."""
+    halves, digits = load("digits-2x5"), load("digits")
+    assert halves.name == "digits-2x5" and torch.equal(halves.images, digits.images)
+    assert torch.equal(halves.hidden, digits.labels) and torch.equal(halves.labels, digits.labels // 5)
+    assert halves.fingerprint == datasets.grouped("digits-2x5").fingerprint
+    monkeypatch.setenv("KDUTILS_DATA", str(tmp_path))
+    assert datasets.available("digits-2x5") and not datasets.available("mnist-2x5")
+    assert datasets.state("mnist-2x5") == "not here"
+    with refuses("mnist", "kdutils data get mnist"):
+        load("mnist-2x5")
+    with refuses("grouping", "digits-2x5", "'digits'"):
+        datasets.grouped("digits")
+
+
 def test_unknown_names_and_devices_are_refused(refuses):
     for ask in (load, datasets.available, datasets.get):
         with refuses("data set", "'mnits'", "digits", "fashion-mnist"):
