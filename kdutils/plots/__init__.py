@@ -1,8 +1,18 @@
 """From results to figures: one look, one sentence under each, readable with and without a browser."""
 
-from kdutils.plots.base import Plot, Table, both_scales, claims_table, digit_gallery, paper_and_us, provenance
+from kdutils.plots.base import (
+    Plot,
+    Table,
+    both_scales,
+    claims_table,
+    digit_gallery,
+    paper_and_us,
+    percent,
+    provenance,
+    rounded,
+)
 from kdutils.plots.static import bundle
 from kdutils.plots.style import COLOURS, DASHES, base_layout, title_fonts
 
 __all__ = ["COLOURS", "DASHES", "Plot", "Table", "base_layout", "both_scales", "bundle", "claims_table",
-           "digit_gallery", "paper_and_us", "provenance", "title_fonts"]
+           "digit_gallery", "paper_and_us", "percent", "provenance", "rounded", "title_fonts"]

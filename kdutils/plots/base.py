@@ -173,6 +173,18 @@ def _seeds(n: int) -> str:
     return f"{n} seed{'s' * (n > 1)}"
 
 
+def percent(p: float) -> str:
+    """A probability in percent, in words that survive small values."""
+    return f"{100 * float(p):.3g}%"
+
+
+def rounded(p: float) -> str:
+    """The same where only tenths of a percent matter: what is nearly none or nearly all says so."""
+    if 0 < p < 0.0005:
+        return "less than 0.1%"
+    return "more than 99.9%" if 0.9995 < p < 1 else percent(p)
+
+
 def provenance(results: Results) -> str:
     """With how many seeds, where and when these results were measured, in one line."""
     made = results.provenance

@@ -224,7 +224,7 @@ def demo_table(results: Results) -> Table:
     for method in dict.fromkeys(results.table["method"]):
         ours = results.mean("accuracy", method=method, epoch=last)
         published = f"{PUBLISHED[method]:.2f}" if method in PUBLISHED else "-"
-        rows.append({"network": method, "published, one run": published, "ours [95%]": _percent(ours),
+        rows.append({"network": method, "published, one run": published, "ours [95%]": _two_decimals(ours),
                      "seeds": ours.n})
     return Table(pd.DataFrame(rows))
 
@@ -307,7 +307,7 @@ def _listed(values: Sequence[float]) -> str:
     return ", ".join(f"{int(value):,}" for value in values)
 
 
-def _percent(effect: Effect) -> str:
+def _two_decimals(effect: Effect) -> str:
     return f"{effect.mean:.2f}" + ("" if effect.n < 2 else f" [{effect.low:.2f}, {effect.high:.2f}]")
 
 

@@ -10,6 +10,7 @@ from kdutils import metrics
 from kdutils.lessons.examples import Example, usual_examples
 from kdutils.live.control import Choice, LogSlider
 from kdutils.live.panel import Panel
+from kdutils.plots import percent
 from kdutils.plots.style import COLOURS, GREYS, base_layout, title_fonts
 
 CLASSES = list(range(10))
@@ -76,11 +77,6 @@ class SoftmaxPanel(Panel):
         temperature, example = self.values["temperature"], self.example
         p = example.probabilities(temperature)
         bits = float(metrics.entropy(example.logits[None], temperature)[0])
-        return (f"At T = {temperature:.3g} this {example.label} gets probability {_percent(p[example.label])}, the "
-                f"runner-up {example.second} gets {_percent(p[example.second])}; the entropy is {bits:.2f} of at most "
+        return (f"At T = {temperature:.3g} this {example.label} gets probability {percent(p[example.label])}, the "
+                f"runner-up {example.second} gets {percent(p[example.second])}; the entropy is {bits:.2f} of at most "
                 f"3.32 bits. The largest logit stays the largest at every T.")
-
-
-def _percent(p) -> str:
-    """A probability in words that survive small values."""
-    return f"{100 * float(p):.3g}%"

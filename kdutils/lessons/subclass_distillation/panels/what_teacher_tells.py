@@ -18,6 +18,7 @@ from kdutils.lessons.subclass_distillation.teachers import hidden_blocks, label_
 from kdutils.live.control import Choice, LogSlider
 from kdutils.live.panel import Panel
 from kdutils.objectives import class_logits, softmax
+from kdutils.plots import percent
 from kdutils.plots.style import COLOURS, GREYS, HIDDEN_COLOURS, base_layout, title_fonts
 
 DIGITS = tuple(range(10))
@@ -175,12 +176,12 @@ class WhatTheTeacherTells(Panel):
         label = self.lab.data.labels[self.images[digit]]
         classes, subclasses = (_at(t, curve) for curve in teacher.curves)
         words = (f"Of this {digit} a teacher {teacher.told} says at T = {t:.3g}: {self.lab.data.classes[label]} with "
-                 f"{_percent(p[label])}, entropy {_bits(z_class, t):.2f} of at most 1 bit; a class drawn from its "
+                 f"{percent(p[label])}, entropy {_bits(z_class, t):.2f} of at most 1 bit; a class drawn from its "
                  f"answers tells {classes:.2f} bits of the image.")
         if not teacher.divides:
             return words + " It has no subclasses."
         names, order = _names(teacher), q.argsort(descending=True)[:2].tolist()
-        most = " and ".join(f"{_percent(q[k])} on one {_like(names[k])}" for k in order)
+        most = " and ".join(f"{percent(q[k])} on one {_like(names[k])}" for k in order)
         return (f"{words} Its {len(q)} subclasses: {most}, entropy {_bits(z, t):.2f} of at most "
                 f"{np.log2(len(q)):.2f} bits; a subclass drawn from them tells {subclasses:.2f} bits.")
 
@@ -251,8 +252,3 @@ def _like(name: str) -> str:
 
 def _bits(logits: Tensor, temperature: float) -> float:
     return float(metrics.entropy(logits, float(temperature))[0])
-
-
-def _percent(p) -> str:
-    """A probability in words that survive small values."""
-    return f"{100 * float(p):.3g}%"

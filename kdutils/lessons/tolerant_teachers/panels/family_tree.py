@@ -21,6 +21,7 @@ from kdutils.live.control import Choice, Slider
 from kdutils.live.panel import row_of
 from kdutils.live.training_panel import TrainingPanel
 from kdutils.objectives import softmax
+from kdutils.plots import rounded
 from kdutils.plots.style import COLOURS, DASHES, GREYS, MARKERS, base_layout, title_fonts
 from kdutils.results import Effect, interval
 from kdutils.training import Recipe
@@ -251,7 +252,7 @@ class FamilyTree(TrainingPanel):
         missing = f" (generation {wanted} is not there yet)" if number < wanted else ""
         right = self._accuracy(name, number).mean()
         words = (f"{who} of the {name} lineage{missing}, taught with {images}, is {right:.1f}% right; the first seed's "
-                 f"gives this {digit} {_percent(p[digit])} and the {second} {_percent(p[second])}.")
+                 f"gives this {digit} {rounded(p[digit])} and the {second} {rounded(p[second])}.")
         last = len(self.tree) - 1
         if last:
             words += f" From generation 0 to {last} it changes by {self._climb(name, last)}"
@@ -263,7 +264,3 @@ class FamilyTree(TrainingPanel):
 
     def _climb(self, name: str, last: int) -> Effect:
         return interval(self._accuracy(name, last) - self._accuracy(name, 0))
-
-
-def _percent(p: float) -> str:
-    return "less than 0.1%" if p < 0.0005 else f"{100 * p:.3g}%"

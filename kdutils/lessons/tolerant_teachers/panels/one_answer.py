@@ -12,6 +12,7 @@ from kdutils.lessons.examples import Example, usual_examples
 from kdutils.live.control import Choice, Slider
 from kdutils.live.panel import Panel
 from kdutils.objectives import optimum, penalty_optimum, smoothing_optimum, threshold
+from kdutils.plots import rounded
 from kdutils.plots.style import COLOURS, base_layout, title_fonts
 
 CLASSES = np.arange(10)
@@ -200,9 +201,9 @@ class OneAnswerPanel(Panel):
         p = self.chart.points("answer")["y"]
         mine, secondary, rest = self.share(p)
         best = rule.best(self.strength, ranks)
-        last = "" if ranks == 10 else f", {_percent(rest)} on the rest"
+        last = "" if ranks == 10 else f", {rounded(rest)} on the rest"
         return (f"{rule.name} with {rule.symbol} = {self.strength:g}: {STEPS:,} steps of descent leave "
-                f"{_percent(mine)} on the label {label} (the optimum: {_percent(best.label)}), {_percent(secondary)} "
+                f"{rounded(mine)} on the label {label} (the optimum: {rounded(best.label)}), {rounded(secondary)} "
                 f"on {_ranks(ranks)}{last}. {self._why(p)}")
 
     def _why(self, p: np.ndarray) -> str:
@@ -217,8 +218,8 @@ class OneAnswerPanel(Panel):
         if first == last:
             return f"Above (K - 1)/K = {edge:.3g} the best answer keeps a second class, here the {first}."
         return (f"Above (K - 1)/K = {edge:.3g} {_ranks(ranks)} keep a share; only its sum is fixed, so the order of "
-                f"the start stays: most for the {first} ({_percent(p[first])}), least for the {last} "
-                f"({_percent(p[last])}).")
+                f"the start stays: most for the {first} ({rounded(p[first])}), least for the {last} "
+                f"({rounded(p[last])}).")
 
 
 @cache
@@ -234,12 +235,3 @@ def _softmax(z: np.ndarray) -> np.ndarray:
 
 def _ranks(ranks: int) -> str:
     return "rank 2" if ranks == 2 else f"ranks 2 to {ranks}"
-
-
-def _percent(p: float) -> str:
-    """A probability in words; what is nearly nothing or nearly all says so."""
-    if 0 < p < 0.0005:
-        return "less than 0.1%"
-    if 0.9995 < p < 1:
-        return "more than 99.9%"
-    return f"{100 * p:.3g}%"
