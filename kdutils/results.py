@@ -177,6 +177,14 @@ def _pieces(table: pd.DataFrame) -> list[pd.DataFrame]:
     return [piece.dropna(axis="columns", how="all") for _, piece in table.groupby(piece_of)]
 
 
+def compared(accuracies: Mapping[str, Sequence], names: tuple[str, str]) -> pd.DataFrame:
+    """A row for each of `accuracies`, {who: (2, S)} in percent: the means of both arms, the second less the first."""
+    first, second = names
+    return pd.DataFrame([{"": who, f"{first} (%)": float(one.mean()), f"{second} (%)": float(other.mean()),
+                          f"{second} - {first}": str(interval(other - one))}
+                         for who, (one, other) in ((who, np.asarray(pair, float)) for who, pair in accuracies.items())])
+
+
 def provenance(device: str | torch.device, seconds: float) -> dict:
     """Where and with what a result was measured."""
     device = torch.device(device)

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import ModuleType
 from typing import Any, TypeVar
 
 import torch
@@ -45,6 +46,17 @@ class Session:
     def pick(self, *, smoke: T, lecture: T, full: T) -> T:
         """The value for this session's profile."""
         return {"smoke": smoke, "lecture": lecture, "full": full}[self.profile]
+
+    @property
+    def seeds(self) -> int:
+        """How many runs the first result of a page has per setting."""
+        return self.pick(smoke=3, lecture=12, full=20)
+
+    def scaled(self, experiment: ModuleType, full: int, **changes: Any) -> Any:
+        """An experiment's parameters at this session's scale, seed and device; `full`: its seeds at that profile."""
+        scale = self.pick(smoke=experiment.SMOKE, lecture=experiment.DEFAULT,
+                          full=replace(experiment.DEFAULT, seeds=full))
+        return replace(scale, seed=self.seed, device=self.device, **changes)
 
 
 class UnfinishedError(RuntimeError):

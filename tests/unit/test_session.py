@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from kdutils.course import guard
-from kdutils.course.session import Session, UnfinishedError, finish, record, setup
+from kdutils.course.session import Session, UnfinishedError, finish, record, settle, setup
 from kdutils.errors import ParameterError
+from kdutils.lessons import catalog
 from kdutils.training.kernels import compiled
 
 
@@ -220,3 +221,12 @@ def test_the_first_gain_is_said_as_it_came_out(mean, low, high, n, says):
 
     said = outcome(Effect(mean, low, high, n), StartHere(transfer=20, temperature=0.5))
     assert said.startswith("With 20 images at T = 0.5 the students of soft targets") and says in said
+
+
+def test_an_experiment_is_scaled_to_the_session():
+    experiment = catalog.experiment("subclass_distillation.clicks")
+    session = settle("smoke", 7)
+    assert session.seeds == 3
+    assert session.scaled(experiment, full=24) == dataclasses.replace(experiment.SMOKE, seed=7, device="cpu")
+    full = dataclasses.replace(session, profile="full").scaled(experiment, full=24, rows=(100,))
+    assert full == dataclasses.replace(experiment.DEFAULT, seeds=24, seed=7, rows=(100,))

@@ -1,11 +1,10 @@
 """What the parameters of notebook 06 may be."""
 
-from dataclasses import replace
 
 from kdutils.course.session import Session
 from kdutils.errors import between, one_of, whole
 from kdutils.lessons.beyond_compression import experiment
-from kdutils.lessons.beyond_compression.experiment import DEFAULT, SMOKE, BeyondCompression
+from kdutils.lessons.beyond_compression.experiment import BeyondCompression
 from kdutils.objectives import METHODS
 
 
@@ -14,14 +13,12 @@ def parameters(
 ) -> BeyondCompression:
     """The experiment of the page at this session's scale; ParameterError for what a cell below could not run with."""
     one_of("lens", lens, METHODS)
-    scale = session.pick(smoke=SMOKE, lecture=DEFAULT, full=replace(DEFAULT, seeds=20))
-    params = replace(
-        scale,
+    params = session.scaled(
+        experiment,
+        full=20,
         few=whole("few", few, 20, 1200),
         noise=between("noise", noise, 0, 1),
         temperature=between("temperature", temperature, 0.1, 100),
-        seed=session.seed,
-        device=session.device,
     )
     experiment.prepare(params)
     return params

@@ -1,11 +1,10 @@
 """What the parameters of notebook 05 may be."""
 
-from dataclasses import replace
 
 from kdutils.course.session import Session
 from kdutils.errors import between, each_between
 from kdutils.lessons.extracurricular_learning import experiment
-from kdutils.lessons.extracurricular_learning.experiment import DEFAULT, SMOKE, ExtracurricularLearning
+from kdutils.lessons.extracurricular_learning.experiment import ExtracurricularLearning
 
 
 def parameters(
@@ -17,16 +16,14 @@ def parameters(
     temperature: float = 2.0,
 ) -> ExtracurricularLearning:
     """The experiment of the page at this session's scale; ParameterError for what a cell below could not run with."""
-    scale = session.pick(smoke=SMOKE, lecture=DEFAULT, full=replace(DEFAULT, seeds=24))
-    params = replace(
-        scale,
+    params = session.scaled(
+        experiment,
+        full=24,
         gaze_sizes=each_between("gaze_sizes", gaze_sizes, 10, 300),
         digit_sizes=each_between("digit_sizes", digit_sizes, 10, 1200),
         views=each_between("views", views, 1, 1000),
         share=between("share", share, 0, 1),
         temperature=between("temperature", temperature, 0.1, 100),
-        seed=session.seed,
-        device=session.device,
     )
     experiment.prepare(params)
     return params

@@ -26,7 +26,7 @@ from kdutils.lessons.spherical_distillation.parameters import (
 )
 from kdutils.lessons.spherical_distillation.students import distil, student_rows, students_of, teacher_rows
 from kdutils.networks import MLP
-from kdutils.results import Results, interval
+from kdutils.results import Results, compared
 from kdutils.training import Recipe
 
 __all__ = ["DEFAULT", "SMOKE", "SphericalDistillation", "run"]
@@ -71,9 +71,7 @@ def first_result(lab: Splits, params: SphericalDistillation) -> pd.DataFrame:
         for _ in distil(students, form, Recipe(steps=params.student_steps)):
             pass
         accuracy[f"student, {form}"] = students.accuracy()
-    small, large = f"{params.widths[0]:,} units (%)", f"{params.widths[-1]:,} units (%)"
-    return pd.DataFrame([{"": who, small: a[0].mean().item(), large: a[1].mean().item(),
-                          "larger - smaller": str(interval((a[1] - a[0]).tolist()))} for who, a in accuracy.items()])
+    return compared(accuracy, (f"{params.widths[0]:,} units", f"{params.widths[-1]:,} units"))
 
 
 def noisy(data: Dataset, sigma: float) -> Dataset:

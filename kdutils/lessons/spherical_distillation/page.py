@@ -1,11 +1,10 @@
 """What the parameters of notebook 04 may be."""
 
-from dataclasses import replace
 
 from kdutils.course.session import Session
 from kdutils.errors import ParameterError, between, each_between, whole
 from kdutils.lessons.spherical_distillation import experiment
-from kdutils.lessons.spherical_distillation.parameters import DEFAULT, SMOKE, SphericalDistillation
+from kdutils.lessons.spherical_distillation.parameters import SphericalDistillation
 
 MAX_WIDTH = 16384
 
@@ -23,15 +22,13 @@ def parameters(
     each_between("widths", widths, 1, MAX_WIDTH, least=2)
     if list(widths) != sorted(widths):
         raise ParameterError(f"widths must be in order, the smallest first, got {list(widths)}.")
-    scale = session.pick(smoke=SMOKE, lecture=DEFAULT, full=replace(DEFAULT, seeds=24))
-    params = replace(
-        scale,
+    params = session.scaled(
+        experiment,
+        full=24,
         widths=widths,
         temperatures=each_between("temperatures", temperatures, 0.1, 100, least=2),
         m=between("m", m, 0.1, 100),
         transfer=whole("transfer", transfer, 1, 1200),
-        seed=session.seed,
-        device=session.device,
     )
     experiment.prepare(params)
     return params

@@ -1,11 +1,10 @@
 """What the parameters of notebook 03 may be."""
 
-from dataclasses import replace
 
 from kdutils.course.session import Session
 from kdutils.errors import between, filled, whole
 from kdutils.lessons.subclass_distillation import experiment
-from kdutils.lessons.subclass_distillation.parameters import DEFAULT, SMOKE, SubclassDistillation
+from kdutils.lessons.subclass_distillation.parameters import SubclassDistillation
 
 
 def parameters(
@@ -23,16 +22,14 @@ def parameters(
     begin at the nearest value they have.
     """
     whole("example_digit", example_digit, 0, 9)
-    scale = session.pick(smoke=SMOKE, lecture=DEFAULT, full=replace(DEFAULT, seeds=24))
-    params = replace(
-        scale,
+    params = session.scaled(
+        experiment,
+        full=24,
         subclasses=whole("subclasses", subclasses, 1, 20),
         beta=between("beta", beta, 0, 100),
         t_aux=between("t_aux", t_aux, 0.05, 100),
         transfer_sizes=filled("transfer_sizes", transfer_sizes),
         temperature=between("temperature", temperature, 0.5, 16),
-        seed=session.seed,
-        device=session.device,
     )
     experiment.prepare(params)
     return params

@@ -1,11 +1,10 @@
 """What the parameters of notebook 02 may be."""
 
-from dataclasses import replace
 
 from kdutils.course.session import Session
 from kdutils.errors import between, each_between, whole
 from kdutils.lessons.tolerant_teachers import experiment
-from kdutils.lessons.tolerant_teachers.parameters import DEFAULT, SMOKE, TolerantTeachers
+from kdutils.lessons.tolerant_teachers.parameters import TolerantTeachers
 
 
 def parameters(
@@ -17,14 +16,12 @@ def parameters(
 ) -> TolerantTeachers:
     """The experiment of the page at this session's scale; ParameterError for what a cell below could not run with."""
     whole("example_digit", example_digit, 0, 9)
-    scale = session.pick(smoke=SMOKE, lecture=DEFAULT, full=replace(DEFAULT, seeds=40))
-    params = replace(
-        scale,
+    params = session.scaled(
+        experiment,
+        full=40,
         etas=each_between("etas", etas, 0, 100),
         ranks=ranks,
         label_weight=between("label_weight", label_weight, 0, 1),
-        seed=session.seed,
-        device=session.device,
     )
     experiment.prepare(params)
     return params
