@@ -18,10 +18,9 @@ SMALL = {
     "ConfidenceMeter": {"seeds": 2, "teacher_steps": 50}, "GazeLab": {"seeds": 2, "teacher_steps": 50},
     "PoisonLabels": {"seeds": 2}, "LongTail": {"seeds": 2}, "MethodRace": {"seeds": 1},
 }
-# Figures of other results than their lesson's own; demo_curves needs a demo that the course does not keep.
+# Figures of other results than their lesson's own.
 OTHERS = {"inside_groups": "tolerant_teachers.fashion_mnist", "click_curves": "subclass_distillation.clicks",
           "second_scale": "extracurricular_learning.fashion"}
-LEFT_OUT = ("demo_curves",)
 QUESTION = Prediction("Moved by a pixel, the student's answer changes. By how much, and for which images?",
                       ["more: more images carry more messages than a narrow network can keep apart at one time",
                        "much less", "not at all"], "much less", "It is so.")
@@ -55,6 +54,6 @@ def _makers(lesson: str) -> Iterator:
     for name, function in inspect.getmembers(module, inspect.isfunction):
         needed = [one.name for one in inspect.signature(function).parameters.values()
                   if one.default is inspect.Parameter.empty]
-        if function.__module__ == module.__name__ and name not in LEFT_OUT and needed == ["results"] \
+        if function.__module__ == module.__name__ and needed == ["results"] \
                 and inspect.signature(function).return_annotation in (Plot, "Plot"):
             yield name, function

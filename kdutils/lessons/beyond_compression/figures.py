@@ -271,20 +271,6 @@ def _apart(places: dict[str, float], least: float) -> dict[str, float]:
     return {name: y + lift for name, y in found.items()}
 
 
-def class_counts(counts: dict[str, tuple[int, ...]]) -> Plot:
-    """Images per class, the most frequent first, one line per profile."""
-    figure = make_subplots(rows=1, cols=1)
-    figure.update_layout(base_layout(height=320, yaxis={"title": {"text": "images"}}, xaxis={
-        "title": {"text": "class, the most frequent first"}, "dtick": 1}))
-    title_fonts(figure)
-    symbols = ("circle", "square", "diamond", "triangle-up", "x")
-    for i, (name, own) in enumerate(counts.items()):
-        figure.add_scatter(x=list(range(1, len(own) + 1)), y=own, mode="lines+markers", name=f"{name}: {sum(own)}",
-                           marker={"symbol": symbols[i % 5], "size": 8})
-    return Plot(figure, "Images per class by profile, and in all: "
-                        + "; ".join(f"{name} {sum(own)}" for name, own in counts.items()) + ".")
-
-
 def _placed(found: dict[str, float], names: list[str]) -> dict[str, str]:
     places = order_of(found)
     return {name: f"{found[name]:+.1f} ({places.index(name) + 1})" for name in names if name in found}

@@ -12,7 +12,7 @@ from kdutils.errors import one_of
 from kdutils.lessons.subclass_distillation.clicks import curves_of
 from kdutils.lessons.subclass_distillation.mnist import PUBLISHED
 from kdutils.plots.base import Plot, Table, band, intervals
-from kdutils.plots.style import COLOURS, DASHES, MARKERS, SHADE_MARKERS, SHADES, base_layout, title_fonts
+from kdutils.plots.style import COLOURS, MARKERS, SHADE_MARKERS, SHADES, base_layout, title_fonts
 from kdutils.results import Effect, Results, interval
 
 METRICS = {"hungarian": "Hungarian accuracy on hidden classes (%)", "nmi": "NMI with hidden classes (x100)",
@@ -227,31 +227,6 @@ def demo_table(results: Results) -> Table:
         rows.append({"network": method, "published, one run": published, "ours [95%]": _two_decimals(ours),
                      "seeds": ours.n})
     return Table(pd.DataFrame(rows))
-
-
-def demo_curves(results: Results) -> Plot:
-    """The demonstration's networks by epoch, the last one with intervals, and what its authors printed after it."""
-    figure = go.Figure(layout=base_layout(margin={"l": 75}, xaxis={"title": {"text": "epoch"}, "dtick": 2},
-                                          yaxis={"title": {"text": "accuracy on classes (%)"}}))
-    last, words = int(results.table["epoch"].max()), []
-    for number, method in enumerate(dict.fromkeys(results.table["method"])):
-        summary = Results(results.where(method=method)).summary("accuracy", by=["epoch"]).sort_values("epoch")
-        look, end = _look(method), results.mean("accuracy", method=method, epoch=last)
-        figure.add_scatter(x=summary["epoch"], y=summary["mean"], mode="lines", name=method,
-                           line={"color": COLOURS[look], "dash": DASHES[look], "width": 2.5})
-        intervals(figure, [last + 0.25 + 0.12 * number], [end], f"{method}, ours", COLOURS[look], "line-ew-open",
-                  showlegend=False)
-        said = f"{method} {end.mean:.2f}"
-        if method in PUBLISHED:
-            figure.add_scatter(x=[last + 1.2], y=[PUBLISHED[method]], mode="markers", showlegend=False,
-                               name=f"published: {method}", marker={"color": COLOURS[look], "size": 10,
-                                                                    "symbol": MARKERS[look]})
-            said += f" (published {PUBLISHED[method]:.2f})"
-        words.append(said)
-    ends = results.where(epoch=last)["accuracy"]
-    figure.update_yaxes(range=[ends.min() - 0.6, max(ends.max(), *PUBLISHED.values()) + 0.2])
-    return Plot(figure, f"Test accuracy (%) after {last} epochs on MNIST, digits 0-4 against 5-9: {', '.join(words)}. "
-                        f"At the right our 95% intervals over {end.n} seeds, and as markers the authors' one run.")
 
 
 def twenty_classes(results: Results) -> Plot:
