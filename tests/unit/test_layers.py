@@ -138,7 +138,7 @@ class Absent:
 
 sys.meta_path.insert(0, Absent)
 importlib.util.find_spec = lambda name, package=None: None if name.split(".")[0] in world else found(name, package)
-files = ["tests/unit/test_plots.py", "tests/unit/lessons/subclass_distillation/test_mnist.py"]
+files = ["tests/unit/plots/test_figures.py", "tests/unit/lessons/subclass_distillation/test_mnist.py"]
 sys.exit(pytest.main(["-q", "-m", "gpu", "--collect-only", "-p", "pytest_timeout", *files]))
 """
 
