@@ -64,6 +64,18 @@ def exercises() -> dict[str, Callable]:
             for function in getattr(_part(lesson, "checks"), "__dict__", {}).values() if hasattr(function, "exercise")}
 
 
+def panels() -> list[type]:
+    """Every panel that pages show, in the order of the course; needs the notebook packages."""
+    found = []
+    for lesson in LESSONS:
+        room = _part(lesson, "panels")
+        for module in pkgutil.iter_modules(room.__path__) if room else ():
+            path = f"{_PACKAGE}.{lesson}.panels.{module.name}"
+            found += [value for value in vars(import_module(path)).values()  # without a title: a base of others
+                      if isinstance(value, type) and value.__module__ == path and getattr(value, "title", "")]
+    return found
+
+
 def page(lesson: str) -> Callable:
     """The function that checks the parameters of a lesson's notebook and makes its experiment's of them."""
     return import_module(f"{_PACKAGE}.{one_of('lesson', lesson, LESSONS)}.page").parameters

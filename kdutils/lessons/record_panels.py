@@ -6,33 +6,18 @@ panel's class, with its variant behind a space: "SplitMyClass toy".
 
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from kdutils.errors import one_of
-from kdutils.lessons.beyond_compression.panels.long_tail import LongTail
-from kdutils.lessons.beyond_compression.panels.method_race import MethodRace
-from kdutils.lessons.beyond_compression.panels.poison_labels import PoisonLabels
-from kdutils.lessons.dark_knowledge.panels.temperature_lab import TemperatureLab
-from kdutils.lessons.spherical_distillation.panels.confidence_meter import ConfidenceMeter
-from kdutils.lessons.subclass_distillation.panels.few_labels_race import FewLabelsRace
-from kdutils.lessons.subclass_distillation.panels.split_my_class import SplitMyClass
-from kdutils.lessons.tolerant_teachers.panels.family_tree import FamilyTree
-from kdutils.lessons.tolerant_teachers.panels.tolerance_lab import ToleranceLab
+from kdutils.lessons import catalog
 from kdutils.live import recorded
 from kdutils.live.training_panel import TrainingPanel
 
-# As the pages open them, at profile lecture.
-PANELS: dict[str, Callable[[], TrainingPanel]] = {
-    "TemperatureLab": TemperatureLab,
-    "ToleranceLab": ToleranceLab,
-    "FamilyTree": FamilyTree,
-    "SplitMyClass digits": SplitMyClass,
-    "SplitMyClass toy": lambda: SplitMyClass("toy", subclasses=4, t_aux=0.2),
-    "FewLabelsRace": FewLabelsRace,
-    "ConfidenceMeter": ConfidenceMeter,
-    "PoisonLabels": lambda: PoisonLabels(teacher="trained to the end"),
-    "LongTail": LongTail,
-    "MethodRace": MethodRace,
-}
+
+def openings() -> dict[str, Callable[[], TrainingPanel]]:
+    """Every panel whose answer is recorded, as the pages open it at profile lecture."""
+    return {f"{panel.__name__} {variant}".strip(): partial(panel, **arguments)
+            for panel in catalog.panels() for variant, arguments in getattr(panel, "openings", {}).items()}
 
 
 def record_panels(names: Iterable[str] = (), report: Callable[[str], None] = print) -> None:
@@ -40,8 +25,9 @@ def record_panels(names: Iterable[str] = (), report: Callable[[str], None] = pri
 
     Errors: ParameterError for an unknown name, before any of them runs.
     """
-    for name in [one_of("panel", name, PANELS) for name in names] or PANELS:
-        panel = PANELS[name]()
+    known = openings()
+    for name in [one_of("panel", name, known) for name in names] or known:
+        panel = known[name]()
         answer = recorded.record(panel)
         path = recorded.save(panel, answer)
         report(f"{name}: {answer.seeds} seeds, {answer.seconds} s, {path}")

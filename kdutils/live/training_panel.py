@@ -36,6 +36,7 @@ class TrainingPanel(Panel):
     frames = 8.0        # figures per second, at most, that the run asks for
     patience = 2.0      # seconds to wait for a step under way on pause, stop or reset
     first_step = 2      # snapshots that the first press of Step takes: the start, and one that has moved
+    openings = {}       # {variant: arguments} with which pages open it and its answers are recorded; {}: none is
     variant = ""        # panels of one class whose variants differ live side by side on a page
     draws_at_once = False   # values are drawn by whoever changes them, also during a step: draw touches nothing of it
 

@@ -1,16 +1,14 @@
 """The contract of panels, asked of every lesson's: a public base, controls and presets that say what they do."""
 
 import ast
-import importlib
 import inspect
-import pkgutil
 from pathlib import Path
 
 import pytest
 
 import kdutils
-import kdutils.lessons
 from kdutils.errors import ParameterError
+from kdutils.lessons import catalog
 from kdutils.live.control import Choice
 from kdutils.live.following import FollowingPanel
 from kdutils.live.lab import Lab
@@ -21,15 +19,6 @@ PACKAGE = Path(kdutils.__file__).parent
 BASES = (Panel, TrainingPanel, AnsweringPanel, FollowingPanel, Lab)
 
 
-def panels() -> list[type[Panel]]:
-    """Every panel of every lesson; what has no title is a base of others."""
-    names = [one.name for one in pkgutil.walk_packages(kdutils.lessons.__path__, "kdutils.lessons.")
-             if ".panels." in one.name]
-    found = {value for name in names for value in vars(importlib.import_module(name)).values()
-             if inspect.isclass(value) and issubclass(value, Panel) and value.__module__ == name and value.title}
-    return sorted(found, key=lambda panel: panel.__name__)
-
-
 def private(tree: ast.AST) -> set[str]:
     """The private names that are looked up on objects."""
     return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr.startswith("_")
@@ -37,7 +26,7 @@ def private(tree: ast.AST) -> set[str]:
 
 
 BASE_NAMES = set.union(*(private(ast.parse(inspect.getsource(inspect.getmodule(base)))) for base in BASES))
-EVERY = pytest.mark.parametrize("panel", panels(), ids=lambda panel: panel.__name__)
+EVERY = pytest.mark.parametrize("panel", catalog.panels(), ids=lambda panel: panel.__name__)
 
 
 @EVERY

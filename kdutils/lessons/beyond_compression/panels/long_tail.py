@@ -27,6 +27,7 @@ class LongTail(PairLab):
     """
 
     title = "Long-tail dial"
+    openings = {"": {}}
     axis = "gamma"
     gains_axis = 3
     controls = (

@@ -26,6 +26,7 @@ class MethodRace(TrainingPanel):
     """
 
     title = "Method race"
+    openings = {"": {}}
     pace = 30.0
     controls = (
         Choice("labels", "Labels", options=("clean", "40% drawn anew"), help="Of the next run."),

@@ -24,6 +24,7 @@ class PoisonLabels(PairLab):
     """
 
     title = "Poison the labels"
+    openings = {"": {"teacher": "trained to the end"}}
     axis = "noise"
     gains_axis = 3
     controls = (

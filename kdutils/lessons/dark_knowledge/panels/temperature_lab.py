@@ -41,6 +41,7 @@ class TemperatureLab(Lab):
     """
 
     title = "Temperature lab"
+    openings = {"": {}}
     over, static = "temperature", (1.0, 20.0)
     controls = (
         LogSlider("temperature", "Temperature T", low=0.5, high=32.0, default=4.0,

@@ -46,6 +46,7 @@ class ConfidenceMeter(FollowingPanel):
     """
 
     title = "Confidence-gap meter"
+    openings = {"": {}}
     presets = {"Small teacher": {"width": 32}, "Large teacher": {"width": 2048},
                "Large, on the sphere": {"width": 2048, "way": "SKD"},
                "Large, one scalar": {"width": 2048, "way": "one scalar"}}

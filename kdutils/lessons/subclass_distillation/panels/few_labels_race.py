@@ -69,6 +69,7 @@ class FewLabelsRace(Lab):
     """
 
     title = "Few-labels race"
+    openings = {"": {}}
     over, static = "labels", (20, 100, MAX_LABELS)
     controls = (
         LogSlider("labels", "Labelled images n", low=20, high=MAX_LABELS, default=50,

@@ -58,6 +58,7 @@ class SplitMyClass(Lab):
     """
 
     title = "Split my class"
+    openings = {"digits": {}, "toy": {"data": "toy", "subclasses": 4, "t_aux": 0.2}}
     controls = (
         Slider("subclasses", "Subclasses s per class", low=1, high=MAX_SUBCLASSES, default=5,
                help="How many subclass logits each of the two classes has; the teacher decides what they mean."),

@@ -57,6 +57,7 @@ class FamilyTree(TrainingPanel):
     """
 
     title = "Family tree"
+    openings = {"": {}}
     pace = 1.0          # generations per second
     unit = "generation"
     first_step = 1      # the ancestors are a step of their own

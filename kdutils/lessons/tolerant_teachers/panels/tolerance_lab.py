@@ -59,6 +59,7 @@ class ToleranceLab(Lab):
     """
 
     title = "Tolerance lab"
+    openings = {"": {}}
     over, static = "eta", (0.3, 0.6, 0.9, 1.2)
     controls = (
         Slider("eta", "Tolerance eta", low=0.0, high=1.5, step=0.05, default=0.9,
