@@ -64,7 +64,7 @@ def test_data_list_and_get():
     assert all(name in listed for name in datasets.CARDS) and "embedded" in listed and "not here" in listed
     assert "nothing to fetch" in call("data", "get", "digits").stdout
     assert refused("data", "get", "imagenet") == (
-        f"data set must be one of {', '.join(datasets.CARDS)}; got 'imagenet'.")
+        f"data set must be one of {', '.join((*datasets.CARDS, *datasets.GROUPINGS))}; got 'imagenet'.")
 
 
 def test_cache_list_and_clear():
