@@ -8,7 +8,7 @@ import pytest
 from tiny_panels import Training, button, shown
 
 import kdutils.lessons
-from kdutils.lessons.record_panels import PANELS, record_panels
+from kdutils.lessons.record_panels import openings, record_panels
 from kdutils.live import recorded
 
 
@@ -88,7 +88,7 @@ def test_buttons_look_as_if_they_had_something_to_do_only_when_they_have(answer)
 def test_every_recording_of_the_course_says_when_and_with_how_many_seeds(refuses):
     files = sorted(Path(kdutils.lessons.__file__).parent.glob("*/panels/recorded.json"))
     kept = {name: entry for path in files for name, entry in json.loads(path.read_text()).items()}
-    assert set(kept) == set(PANELS)
+    assert set(kept) == set(openings())
     for entry in kept.values():
         assert entry["date"] >= "2026-11" and entry["seeds"] >= 5 and entry["traces"]
         assert "ress Train" not in entry["reading"] and not entry["reading"].startswith("Pale")
