@@ -11,8 +11,12 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from kdutils.course.doctor import usable_cores
+from kdutils.course.doctor import find_browser, usable_cores
 from kdutils.errors import ParameterError
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync"]
+NO_BROWSER = "No Chromium starts here: `make test` gets one, or does without if it is told BROWSER=none."
 
 # The same examples every time and no deadline: a busy machine must not fail a test.
 settings.register_profile("course", derandomize=True, deadline=None, max_examples=60,
@@ -26,6 +30,7 @@ def pytest_xdist_auto_num_workers(config):
     return min(usable_cores(), 8)
 
 
+@pytest.hookimpl(tryfirst=True)     # xdist reads the marks in its own hook of this name
 def pytest_collection_modifyitems(config, items):
     """With `--dist loadgroup` a file stays in one worker, which makes its fixtures once; an executed page too."""
     for item in items if config.pluginmanager.hasplugin("xdist") else ():
@@ -33,12 +38,15 @@ def pytest_collection_modifyitems(config, items):
 
 
 def group_of(item) -> str:
-    """The file of a test; for a test that executes notebooks, the notebook and its parameters."""
+    """The file of a test; for a test that executes notebooks, the notebook and its parameters, whatever its file: an
+    executed page is executed once."""
     path = Path(item.path).relative_to(Path(__file__).parent).with_suffix("").as_posix()
     values = getattr(item, "callspec", None) and item.callspec.params
     if not values or "notebook" not in values:
         return path
-    return "/".join([path, values["notebook"].stem, *[str(values[name]) for name in ("report",) if name in values]])
+    if "execute" in item.fixturenames:
+        return "/".join(["executed", values["notebook"].stem, str(values.get("report", "stored"))])
+    return "/".join([path, values["notebook"].stem])
 
 
 @pytest.hookimpl(wrapper=True)
@@ -72,6 +80,21 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One Chromium for all tests of a process, which Playwright does not start twice: the one that `kdutils doctor`
+    finds, on the PATH or Playwright's own."""
+    sync_api = pytest.importorskip("playwright.sync_api",
+                                   reason="Playwright is not installed: pip install 'kdutils[test]'.")
+    path = find_browser()
+    if path is None:  # skipped only for a caller who said so: a green run means that the widgets were tried
+        (pytest.skip if os.environ.get("BROWSER") == "none" else pytest.fail)(NO_BROWSER)
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])

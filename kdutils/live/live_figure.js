@@ -1,5 +1,5 @@
 // The browser's half of LiveFigure (live_figure.py). What is drawn lives in Python; this file only draws it, and
-// arrange.js, which stands before it in the same module, fits it into the page.
+// hear.js and arrange.js, which stand before it in the same module, keep it in touch and fit it into the page.
 //
 // The model's state holds a whole frame (`first`, `numbers`), so that a view shows something before the kernel answers:
 // it may be busy with the cells below. Then
@@ -128,6 +128,9 @@ const seconds = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 // The next repaint; a hidden tab has none, so not longer than 250 ms.
 const repaint = () => Promise.race([new Promise(requestAnimationFrame), seconds(250)]);
 
+// A moment in which the page has nothing else to do, or the end of its patience.
+const idle = () => new Promise((resolve) => (globalThis.requestIdleCallback ?? setTimeout)(resolve, { timeout: 2500 }));
+
 async function render({ model, el }) {
   const closed = new AbortController();
   const plot = document.createElement("div");
@@ -252,7 +255,8 @@ async function render({ model, el }) {
   size.observe(el);
   model.on("msg:custom", listen);
 
-  plotly(model).then((library) => {
+  // Other widgets of the page are loaded first: plotly.js keeps it busy for a second.
+  idle().then(() => Promise.all([plotly(model), hear(model)])).then(([library]) => {
     if (closed.signal.aborted) return;
     Plotly = library;
     plot.textContent = "";

@@ -15,10 +15,11 @@ import anywidget
 import traitlets
 
 from kdutils.live.chart import Frame
+from kdutils.live.hearing import HEAR, HearingWidget
 
 HERE = Path(__file__).parent
 # One module for the browser: how a figure fits its page, then how it is drawn.
-MODULE = "".join((HERE / name).read_text(encoding="utf-8") for name in ("arrange.js", "live_figure.js"))
+MODULE = HEAR + "".join((HERE / name).read_text(encoding="utf-8") for name in ("arrange.js", "live_figure.js"))
 log = logging.getLogger(__name__)
 
 
@@ -97,7 +98,7 @@ def _library() -> PlotlyLibrary:
     return PlotlyLibrary(source=gzip.compress(get_plotlyjs().encode(), 1, mtime=0))    # 70 ms
 
 
-class LiveFigure(anywidget.AnyWidget):
+class LiveFigure(HearingWidget):
     """Draws a Chart with plotly.js. Made by `Chart.view`; talk to the chart, not to this."""
 
     _esm = MODULE
@@ -144,10 +145,10 @@ class LiveFigure(anywidget.AnyWidget):
                 self._sender.drawn(content["number"])
 
 
-class LiveText(anywidget.AnyWidget):
+class LiveText(HearingWidget):
     """One line of plain text that a screen reader follows: a status, a reading."""
 
-    _esm = """
+    _esm = HEAR + """
     export default { render({ model, el }) {
       el.classList.add(model.get("look"));
       if (model.get("spoken")) { el.setAttribute("role", "status"); el.setAttribute("aria-live", "polite"); }
@@ -159,6 +160,7 @@ class LiveText(anywidget.AnyWidget):
       };
       model.on("change", show);
       show();
+      hear(model).then((real) => real.comm?.send({ method: "request_state" }, {})); // what it may have missed
       return () => model.off("change", show);
     } };
     """

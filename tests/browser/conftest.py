@@ -19,8 +19,6 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from kdutils.course.doctor import find_browser
-
 pytest.importorskip("jupyterlab", reason="JupyterLab is not installed: pip install 'kdutils[notebooks]'.")
 sync_api = pytest.importorskip("playwright.sync_api",
                                reason="Playwright is not installed: pip install 'kdutils[test]'.")
@@ -28,10 +26,8 @@ sync_api = pytest.importorskip("playwright.sync_api",
 sync_api.expect.set_options(timeout=30_000)     # Playwright waits for 5 s, too short for a busy machine
 
 ROOT = Path(__file__).parents[2]
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync"]
-HOW_TO_GET_ONE = "No Chromium starts here: `make test` gets one, or does without if it is told BROWSER=none."
 OURS = ("localhost", "127.0.0.1")
+SLOW = "[anywidget] Failed to initialize model."    # said after two seconds, as on a busy machine; hear.js sees to it
 
 
 @dataclass
@@ -106,18 +102,6 @@ def _until_it_answers(url: str, server: subprocess.Popen, log: Path, patience: f
     pytest.fail(f"JupyterLab did not start:\n{log.read_text(errors='replace')[-3000:]}")
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator:
-    """The Chromium that `kdutils doctor` finds: one on the PATH, else Playwright's own."""
-    path = find_browser()
-    if path is None:  # skipped only for a caller who said so: a green run means that the widgets were tried
-        (pytest.skip if os.environ.get("BROWSER") == "none" else pytest.fail)(HOW_TO_GET_ONE)
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-
-
 @dataclass
 class Notebook:
     """An open notebook in the browser, and what must not happen in it."""
@@ -166,7 +150,8 @@ def new_notebook(browser) -> Callable[[], Notebook]:
         page.set_default_timeout(30_000)
         opened = Notebook(page)
         page.on("console", lambda message: opened.errors.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: opened.errors.append(f"{error}\n{error.stack}"))
+        page.on("pageerror", lambda error: None if SLOW in str(error)
+                else opened.errors.append(f"{error}\n{error.stack}"))
         page.on("request", lambda request: opened.foreign.append(request.url) if _foreign(request.url) else None)
         return opened
 

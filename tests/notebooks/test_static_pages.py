@@ -1,14 +1,5 @@
 """The HTML page of every notebook as a file, with the network off: on a phone and on a laptop."""
 
-import os
-
-import pytest
-
-from kdutils.course.doctor import find_browser
-
-sync_api = pytest.importorskip("playwright.sync_api",
-                               reason="Playwright is not installed: pip install 'kdutils[test]'.")
-
 # What stands out of the page to the right: not what scrolls inside itself.
 WIDER = """() => document.documentElement.scrollWidth - document.documentElement.clientWidth"""
 UNDRAWN = """() => [...document.querySelectorAll('math')].filter(one => {
@@ -16,22 +7,11 @@ UNDRAWN = """() => [...document.querySelectorAll('math')].filter(one => {
     const box = one.getBoundingClientRect(); return box.width < 3 || box.height < 3; }).length"""
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    path = find_browser()
-    if path is None:
-        (pytest.skip if os.environ.get("BROWSER") == "none" else pytest.fail)("No Chromium starts here.")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
-
-
-def test_the_page_is_read_without_a_network(notebook, execute, chromium):
+def test_the_page_is_read_without_a_network(notebook, execute, browser):
     """Catches a formula left as TeX, a table that pushes a phone's page sideways, a script from another host."""
     html = execute(notebook, profile="smoke").html
     for width, height in ((360, 740), (1280, 800)):
-        context = chromium.new_context(viewport={"width": width, "height": height}, offline=True)
+        context = browser.new_context(viewport={"width": width, "height": height}, offline=True)
         page, asked, said = context.new_page(), [], []
         page.on("request", lambda request, asked=asked: asked.append(request.url))
         page.on("console", lambda line, said=said: said.append(line.text))
