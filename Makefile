@@ -11,7 +11,7 @@ FIRST  := notebooks/00_start_here.ipynb
 LAB_ARGS ?=
 TEST_ARGS ?=
 # Tests run on every core, a file or a notebook at a time; what measures time or memory runs alone, afterwards.
-SPREAD := -n auto --dist loadgroup --no-loadscope-reorder -m "not alone"
+SPREAD := -n auto --dist loadscope --no-loadscope-reorder -m "not alone"
 ALONE  := -m alone
 
 .PHONY: help lab test fast faults bench pictures clean

@@ -5,7 +5,6 @@ import os
 import re
 import threading
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 import torch
@@ -30,23 +29,30 @@ def pytest_xdist_auto_num_workers(config):
     return min(usable_cores(), 8)
 
 
-@pytest.hookimpl(tryfirst=True)     # xdist reads the marks in its own hook of this name
-def pytest_collection_modifyitems(config, items):
-    """With `--dist loadgroup` a file stays in one worker, which makes its fixtures once; an executed page too."""
-    for item in items if config.pluginmanager.hasplugin("xdist") else ():
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A file stays in one worker, which makes its fixtures once; an executed page too. With xdist's own groups, which
+    it writes into a test's id, pytest 9.2 no longer goes along: every test went its own way, without a word."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return Groups(config, log)
 
 
-def group_of(item) -> str:
-    """The file of a test; for a test that executes notebooks, the notebook and its parameters, whatever its file: an
-    executed page is executed once."""
-    path = Path(item.path).relative_to(Path(__file__).parent).with_suffix("").as_posix()
-    values = getattr(item, "callspec", None) and item.callspec.params
-    if not values or "notebook" not in values:
+def group_of(nodeid: str) -> str:
+    """The file of a test; for a test of a notebook the notebook too. A page that is executed belongs to its notebook
+    and its parameters, whatever the file: it is executed once."""
+    path, _, values = nodeid.partition("[")
+    path = path.partition("::")[0]
+    notebook = re.search(r"\d\d_[a-z_]+", values)
+    if not notebook or "tests/notebooks/" not in path:
         return path
-    if "execute" in item.fixturenames:
-        return "/".join(["executed", values["notebook"].stem, str(values.get("report", "stored"))])
-    return "/".join([path, values["notebook"].stem])
+    if path.endswith(("test_papermill.py", "test_static_pages.py")):
+        return f"{notebook[0]}, executed {'unlike' if 'unlike' in values else 'as stored'}"
+    return f"{path}, {notebook[0]}"
 
 
 @pytest.hookimpl(wrapper=True)
