@@ -182,6 +182,11 @@ def a_slider_by_keyboard_moves_the_figure(panel) -> str:
     return now
 
 
+def stop(panel) -> None:
+    """Press Stop whether the run still goes on or not: when it has ended the button is off, and no wait turns it on."""
+    panel.get_by_role("button", name="Stop", exact=True).click(force=True)
+
+
 def train_then_stop(panel) -> tuple[int, str]:
     """How many points the curve has when it has stopped, and what the status says."""
     status = panel.get_by_role("status")
@@ -189,7 +194,7 @@ def train_then_stop(panel) -> tuple[int, str]:
         panel.get_by_role("button", name="Train", exact=True).click()
         expect(panel.locator(".kd-reading")).not_to_have_text(re.compile("^Pale"))  # the recorded answer has gone
         wait_for(lambda: 3 < points(panel)[HARD_MEAN] < 60, what=lambda: "a curve that grows")
-        panel.get_by_role("button", name="Stop", exact=True).click()
+        stop(panel)
         expect(status).to_have_text(re.compile(r"(Stopped at step \d+ of 300|Done: 300 steps)"))
         said = status.text_content()
         if said.startswith("Stopped"):
@@ -286,7 +291,7 @@ def grow_then_stop(panel) -> list[int]:
     begun = sum(points(panel))
     wait_for(lambda: sum(points(panel)) > begun or "Done" in panel.get_by_role("status").text_content(),
              what=lambda: "a figure that grows")
-    panel.get_by_role("button", name="Stop", exact=True).click()
+    stop(panel)
     expect(panel.get_by_role("status")).to_have_text(re.compile(r"(Stopped|Done)"))
     return wait_for(lambda: settled(panel), what=lambda: "the last frame")
 
