@@ -100,7 +100,7 @@ class LongTail(PairLab):
         return own.gather(1, order).mean(0).numpy()
 
     def reading(self) -> str:
-        measured = getattr(self, "scores", None) is not None
+        measured = self.scores is not None
         gamma = (self.began_with if measured else self.values)["gamma"]
         counts = self.counts_at(gamma)
         words = f"gamma {gamma:.3g}: {sum(counts)} images, {counts[0]} to {counts[-1]} a class"

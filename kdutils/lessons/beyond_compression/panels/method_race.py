@@ -70,6 +70,9 @@ class MethodRace(TrainingPanel):
         super().begin()
         self.gains = {}
 
+    def forget(self) -> None:
+        self.gains = {}
+
     def start(self):
         self.began_with = dict(self.values)
         few = self.lab.transfer(self.values["images"])

@@ -41,6 +41,7 @@ class PairLab(FollowingPanel):
         self.recipe = Recipe(steps=steps)
         self.answers: list[Answer] = []
         self.students: Cohort | None = None
+        self.scores: np.ndarray | None = None       # of the run that the words are about
         super().__init__(**values)
 
     def make(self) -> Cohort:
@@ -57,7 +58,7 @@ class PairLab(FollowingPanel):
 
     def forget(self) -> None:
         self.answers.clear()
-        self.students = None
+        self.students = self.scores = None
 
     # ---- figure ------------------------------------------------------------------------------------------------------
 
@@ -88,7 +89,7 @@ class PairLab(FollowingPanel):
 
     def start(self) -> Iterator[Snapshot]:
         self.began_with = dict(self.asked)
-        self.scores: np.ndarray | None = None
+        self.scores = None
         self.students = self.make()
         return self.students.train(self.recipe, 20)
 

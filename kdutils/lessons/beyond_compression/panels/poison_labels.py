@@ -77,7 +77,7 @@ class PoisonLabels(PairLab):
                 grow_band(self.chart, f"heart {kind}", snapshot.step, own)
 
     def reading(self) -> str:
-        measured = getattr(self, "scores", None) is not None
+        measured = self.scores is not None
         noise = (self.began_with if measured else self.values)["noise"]
         words = f"{noise:.0%} of the labels drawn anew, so {wrong_share(noise, 10):.0%} are wrong"
         if not measured:
