@@ -49,6 +49,12 @@ def moved(panel, seed: int, events: int) -> None:
         move(panel, dice)
 
 
+@pytest.fixture(autouse=True)
+def torchs_loop(monkeypatch):
+    """The compiler of the kernels works in a thread of its own, minutes on a busy machine, and is nobody's panel."""
+    monkeypatch.setenv("KDUTILS_ENGINE", "torch")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_two_readers_at_random(name, no_thread_is_left, caplog):
     """Catches a panel that hangs, a callback that fails, a thread that is left, values that no control shows, and a
