@@ -87,7 +87,7 @@ class FamilyTree(TrainingPanel):
         self.label_weight = between("lambda", label_weight, 0, 1)
         self.labels = torch.stack([label_noise(self.lab.data.labels, noise, 10, seed) for seed in self.lab.seeds])
         self.tree: list[Generation] = []
-        self.covered: tuple[str, ...] = ()      # kinds that the curves leave out for now
+        self.covered: tuple[str, ...] = ()      # kinds whose curves are not uncovered yet
         super().__init__(**values)
 
     @property
