@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kdutils.cache import write_whole
 from kdutils.live.chart import Chart
 
 PALE = 0.4      # opacity of what is recorded
@@ -100,8 +101,9 @@ def save(panel, answer: RecordedAnswer) -> Path:
     path = path_of(type(panel))
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     kept[name_of(panel)] = asdict(answer)
-    path.write_text("{\n" + ",\n".join(f"{json.dumps(name)}: {json.dumps(kept[name], allow_nan=False)}"
-                                       for name in sorted(kept)) + "\n}\n", encoding="utf-8")
+    text = "{\n" + ",\n".join(f"{json.dumps(name)}: {json.dumps(kept[name], allow_nan=False)}"
+                              for name in sorted(kept)) + "\n}\n"
+    write_whole(path, lambda target: target.write_text(text, encoding="utf-8"))
     return path
 
 

@@ -99,6 +99,21 @@ def page(lab, notebook):
     notebook.check()
 
 
+def test_a_widget_that_was_slow_to_load_hears_its_kernel_all_the_same(lab, notebook):
+    """Catches a deaf panel: anywidget drops every message to a widget whose module took more than two seconds."""
+    notebook.page.add_init_script("const wait = AbortSignal.timeout.bind(AbortSignal);"
+                                  "AbortSignal.timeout = (ms) => wait(ms === 2000 ? 0 : ms);")
+    notebook.open(lab.write("slow.ipynb", SETUP, FORMULA))
+    notebook.run_all()
+    figure, words = plot(notebook.page, "Formula"), panel(notebook.page, "Formula").locator(".kd-reading")
+    expect(figure).to_have_attribute("data-seq", re.compile(r"\d+"), timeout=60_000)
+    before = figure.get_attribute("data-last")
+    panel(notebook.page, "Formula").get_by_role("button", name="Hot", exact=True).click()
+    expect(figure).not_to_have_attribute("data-last", before)
+    expect(words).to_have_text(re.compile("At temperature 50 "))
+    notebook.check()
+
+
 def test_a_slider_by_keyboard_changes_the_figure(page):
     figure = plot(page, "Formula")
     before = figure.get_attribute("data-last")
