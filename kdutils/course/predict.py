@@ -8,9 +8,9 @@ from kdutils.headless import headless
 
 # ipywidgets gives every option one line: on a narrow page a longer one would lie over the next.
 LINES = ("<style>.kd-predict .widget-radio-box { height: auto; } .kd-predict .widget-radio-box label { height: auto; "
-         "line-height: 1.4; margin-bottom: 4px; white-space: normal; display: flex; gap: 6px; align-items: baseline; }"
-         " .kd-predict .widget-radio-box input { flex: none; } .kd-predict .widget-html-content { line-height: 1.4; }"
-         "</style>")
+         "line-height: 1.4; margin-bottom: 4px; white-space: normal; display: flex; gap: 6px; align-items: baseline; } "
+         ".kd-predict .widget-radio-box input { flex: none; order: -1; height: auto; margin: 0; } "
+         ".kd-predict .widget-html-content { line-height: 1.4; }</style>")
 
 
 class Prediction:

@@ -161,6 +161,7 @@ def predict_and_look_again(page: Page, question: str, reveal: str) -> None:
         # By its words, as a reader would: a radio button of ipywidgets is named by the label around it.
         option = page.cell(question).locator(".widget-radio-box label").nth(number)
         words = option.text_content().strip()
+        assert option.locator("input").bounding_box()["x"] < option.bounding_box()["x"] + 5, "circle first"
         option.click()
         expect(page.cell(question).get_by_text(f"Noted: {words}")).to_be_visible()
         expect(page.cell(reveal).get_by_text(f"You predicted: {words}.", exact=False)).to_be_visible()
