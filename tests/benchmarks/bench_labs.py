@@ -28,7 +28,7 @@ _path = Path(__file__).parents[1] / "browser" / "conftest.py"
 _spec = importlib.util.spec_from_file_location("browser_harness", _path)
 harness = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(harness)
-lab, browser, notebook = harness.lab, harness.browser, harness.notebook  # pytest fixtures
+lab, new_notebook, notebook = harness.lab, harness.new_notebook, harness.notebook  # pytest fixtures
 
 PRESSES, PAUSES, RELEASES, DRAGS, WARM = 40, 10, 10, 60, 12
 EARLY = 5       # ms by which the figure of an answer is on its way before the kernel says Done
