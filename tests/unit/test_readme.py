@@ -2,6 +2,8 @@
 
 import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,14 @@ TARGETS = sorted(set(re.findall(r"`?make (lab|test|fast|faults|bench|pictures|cl
 @pytest.mark.parametrize("target", TARGETS)
 def test_make_targets_exist(target):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), target
+
+
+def test_what_make_calls_beside_the_tests_could_start():
+    """Benches and pictures run rarely: a fixture that moved away from them would be noticed by who needs them."""
+    started = [sys.executable, "-m", "pytest", "--setup-plan", "-q", "-p", "no:cacheprovider",
+               "tests/benchmarks/bench_labs.py", "tests/browser/take_pictures.py"]
+    plan = subprocess.run(started, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert plan.returncode == 0, plan.stdout[-2000:] + plan.stderr[-2000:]
 
 
 def test_commands_exist():
