@@ -6,7 +6,7 @@ channels, so that small convolutions work at half the side and no pixel is lost.
 norm, which keeps the members of a population independent of each other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from kdutils import rng
 from kdutils.cohorts import Splits
-from kdutils.datasets import Dataset, grouped, split, superclasses, transfer_set
+from kdutils.datasets import GROUPINGS, Dataset, grouped, split, superclasses, transfer_set
 from kdutils.datasets.augment import ImageStore
 from kdutils.datasets.transforms import label_noise
 from kdutils.errors import ParameterError, different, one_of, whole
@@ -127,6 +127,11 @@ def prepare(data: str, families: Sequence[str], side: int, views: int, seeds: in
     pool = torch.arange(pictures, device=train.device).expand(len(numbers), -1)
     return Bench(whole_set, numbers, pool, whole_set.test.expand(len(numbers), -1), images=len(train), views=views,
                  families=inside)
+
+
+def families_of(params: Mapping) -> int:
+    """How many families an experiment of this scale had, by the parameters of its results."""
+    return len(params.get("families", FAMILIES)) or len(GROUPINGS[params["data"]].groups)
 
 
 def area_averaged(images: Tensor, side: int) -> Tensor:

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from kdutils.datasets import CARDS
-from kdutils.lessons.tolerant_teachers import twenty
+from kdutils.lessons.tolerant_teachers import families, twenty
 from kdutils.results import Results
 from kdutils.sweeps import sweep
 
@@ -36,7 +36,7 @@ if __name__ == "__main__":
     os.environ["KDUTILS_DATA"] = data
     CARDS["cifar-100"] = made_hundred(Path(data))
     if when == "in the second point":
-        real, calls = twenty.cohort, []
+        real, calls = families.cohort, []
         # A point has three cohorts: the second point ends in the middle of its students.
-        twenty.cohort = lambda *given: die() if len(calls) == 4 else calls.append(0) or real(*given)
+        families.cohort = lambda *given: die() if len(calls) == 4 else calls.append(0) or real(*given)
     measured(Path(folder), progress=lambda done, _: die() if when == "after two points" and done == 2 else None)

@@ -3,16 +3,16 @@
 from kdutils.plots.base import (
     Plot,
     Table,
-    both_scales,
     claims_table,
     digit_gallery,
     paper_and_us,
     percent,
     provenance,
     rounded,
+    scales,
 )
 from kdutils.plots.static import bundle
 from kdutils.plots.style import COLOURS, DASHES, base_layout, title_fonts
 
-__all__ = ["COLOURS", "DASHES", "Plot", "Table", "base_layout", "both_scales", "bundle", "claims_table",
-           "digit_gallery", "paper_and_us", "percent", "provenance", "rounded", "title_fonts"]
+__all__ = ["COLOURS", "DASHES", "Plot", "Table", "base_layout", "bundle", "claims_table", "digit_gallery",
+           "paper_and_us", "percent", "provenance", "rounded", "scales", "title_fonts"]

@@ -137,20 +137,27 @@ def paper_and_us(results: Results, chosen: Sequence[claims.Claim]) -> Table:
     return Table(pd.DataFrame(rows), {"ours": "min-width: 22em"})
 
 
-def both_scales(first: Results, second: Results, chosen: Sequence[claims.Claim], again: Sequence[claims.Claim],
-                names: tuple[str, str]) -> Table:
-    """Verdicts of claims at two scales, a row per statement; "G2-20" of `again` is asked as "G2" of `chosen` is.
+def scales(at: Mapping[str, tuple[Results, Sequence[claims.Claim]]]) -> Table:
+    """Verdicts of claims at several scales, a row per statement: "G2-100" is asked as "G2" and "G2-20" are.
 
-    Only what is asked at the second scale has a row. names: of the scales, at the head of their columns.
+    at: by name, smallest scale first, its results and its claims. The last one's measurements are shown, and only what
+    is asked there has a row.
     """
-    found = {claim.id: marked(claims.verdict(claim, first)) for claim in chosen}
-    rows = [{"claim": f"{claim.id.partition('-')[0]}: {claim.statement}",
-             names[0]: found.get(claim.id.partition("-")[0], "not asked"),
-             f"measured: {names[1]}": "\n".join(_measured(claims.findings(claim, second))),
-             "verdict": marked(claims.verdict(claim, second))} for claim in again]
-    return Table(pd.DataFrame(rows), {f"measured: {names[1]}": "min-width: 26em"},
-                 f"The last column is the verdict at the second scale, {names[1]}. A verdict on a whole claim is "
-                 "corrected for the number of its parts (Holm).")
+    *before, (name, (results, asked)) = at.items()
+    found = {scale: {_stem(claim): marked(claims.verdict(claim, measured)) for claim in chosen}
+             for scale, (measured, chosen) in before}
+    rows = [{"claim": f"{_stem(claim)}: {claim.statement}",
+             **{scale: verdicts.get(_stem(claim), "not asked") for scale, verdicts in found.items()},
+             f"measured: {name}": "\n".join(_measured(claims.findings(claim, results))),
+             name: marked(claims.verdict(claim, results))} for claim in asked]
+    return Table(pd.DataFrame(rows), {f"measured: {name}": "min-width: 26em"},
+                 "Each scale's column has its verdict. A verdict on a whole claim is corrected for the number of its "
+                 "parts (Holm).")
+
+
+def _stem(claim: claims.Claim) -> str:
+    """What a claim is called at every scale."""
+    return claim.id.partition("-")[0]
 
 
 def _measured(findings: Sequence[claims.Finding]) -> list[str]:

@@ -14,6 +14,7 @@ from kdutils.lessons.subclass_distillation.mnist import PUBLISHED
 from kdutils.plots.base import Plot, Table, band, intervals
 from kdutils.plots.style import COLOURS, MARKERS, SHADE_MARKERS, SHADES, base_layout, title_fonts
 from kdutils.results import Effect, Results, interval
+from kdutils.second_scale import families_of
 
 METRICS = {"hungarian": "Hungarian accuracy on hidden classes (%)", "nmi": "NMI with hidden classes (x100)",
            "ari": "ARI with hidden classes (x100)", "purity": "purity (%)", "used": "subclasses used",
@@ -229,11 +230,11 @@ def demo_table(results: Results) -> Table:
     return Table(pd.DataFrame(rows))
 
 
-def twenty_classes(results: Results) -> Plot:
-    """The second scale: what teachers of four families find of their twenty classes, and what it is worth to students.
+def second_scale(results: Results) -> Plot:
+    """Photographs: what teachers of families find of the classes in them, and what it is worth to students.
 
     On the left Hungarian accuracy by the way of dividing a class; on the right students less those of the teacher that
-    says its four probabilities, by the number of labelled images.
+    says the probabilities of its families, by the number of labelled images.
     """
     figure = _panels(["Hungarian accuracy on hidden classes (%)", "accuracy less that of classes (points)"], "", "")
     figure.update_layout(height=450, margin_b=100)  # room for names that stand aslant
@@ -262,7 +263,8 @@ def twenty_classes(results: Results) -> Plot:
     figure.add_hline(y=0, line={"color": COLOURS["other"], "dash": "dot", "width": 1.5}, row=1, col=2)
     base = [results.mean("accuracy", part="few", transfer=n, method="classes").mean for n in sizes]
     shares = ", ".join(f"{name} {effect.mean:.1f}" for (name, _, _), effect in zip(kinds, found, strict=True))
-    return Plot(figure, "Four families of five hidden classes. Hungarian accuracy on the twenty, in percent: "
+    families = families_of(results.params)
+    return Plot(figure, f"{families} families of five hidden classes. Hungarian accuracy on the classes, in percent: "
                         f"{shares}. Students on {_listed(sizes)} images less those of a teacher that says its classes "
                         f"({', '.join(f'{level:.1f}' for level in base)}%), in points: {'; '.join(said)}. Intervals: "
                         f"95% over {found[0].n} seeds.")

@@ -65,8 +65,7 @@ def clusters(lab: Splits, train: Tensor, sizes: Sequence[int], features: Tensor 
 
     pictures, found = lab.data.inputs.flatten(1).cpu().double(), []
     for i, (seed, row) in enumerate(zip(lab.seeds, train.cpu(), strict=True)):
-        x = features[i].cpu() if features is not None else pictures + 1e-6 * torch.rand(
-            pictures.shape, generator=rng.generator(seed, "k-means ties"), dtype=torch.float64)
+        x = features[i].cpu() if features is not None else _jittered(pictures, seed)
         centres, own = [], torch.empty(len(x), dtype=torch.int64)
         labels = lab.data.labels.cpu()[row]
         for label, size in enumerate(sizes):
@@ -78,6 +77,12 @@ def clusters(lab: Splits, train: Tensor, sizes: Sequence[int], features: Tensor 
         nearest[row] = own[row]
         found.append(nearest)
     return torch.stack(found).to(train.device)
+
+
+def _jittered(pictures: Tensor, seed: int) -> Tensor:
+    """Pictures (N, F) and the seed's own jitter. In place: a hundred classes have half a gigabyte of them."""
+    jitter = torch.rand(pictures.shape, generator=rng.generator(seed, "k-means ties"), dtype=torch.float64)
+    return jitter.mul_(1e-6).add_(pictures)
 
 
 def teachers(lab: Splits, params: SubclassDistillation, train: Tensor | None = None) -> dict[str, dict[str, Tensor]]:

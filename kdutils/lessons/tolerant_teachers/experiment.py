@@ -44,8 +44,8 @@ from kdutils.objectives import distillation, hard_labels, softmax, tolerant_teac
 from kdutils.results import Results
 from kdutils.training import Knobs, Recipe, fit
 
-__all__ = ["DEFAULT", "FRESH", "SMOKE", "TolerantTeachers", "ancestors", "answers", "lineages", "prepare", "run",
-           "trained"]
+__all__ = ["DEFAULT", "FRESH", "SMOKE", "TolerantTeachers", "ancestors", "answers", "first_teachers",
+           "lineages", "prepare", "run", "trained"]
 
 TEACHER = MLP(64, (128,), 10)
 LINEAGE = MLP(64, (32,), 10)
@@ -97,18 +97,18 @@ def ancestors(lab: Splits, train: Tensor, chosen: Sequence[Ancestor], spec: Spec
 
 def lineages(lab: Splits, train: Tensor, chosen: Sequence[Ancestor], generations: int, label_weight: float = 0.5,
              spec: Specification = LINEAGE, recipe: Recipe | None = None,
-             labels: Tensor | None = None) -> Iterator[Population]:
+             labels: Tensor | None = None, first: Population | None = None) -> Iterator[Population]:
     """Generation 0, 1, ... of A kinds of ancestors, one lineage per seed: populations of A * S networks.
 
     Each network learns from labels, weighed by lambda, and from the network before it at T = 1; it has the same size
     and the same budget, and starts afresh. Only generation 0 knows of tolerance: where a network follows its targets
     exactly, what its ancestor left beside the label is multiplied by 1 - lambda in each generation. Start and batch
-    order depend on seed and generation, not on the kind.
+    order depend on seed and generation, not on the kind. first: generation 0, where it is trained already.
     """
     whole("generations", generations, 1)
     between("lambda", label_weight, 0, 1)
     recipe = recipe or Recipe(steps=300)
-    yield (population := _first(lab, train, chosen, spec, recipe, labels))
+    yield (population := first or first_teachers(lab, train, chosen, spec, recipe, labels))
     knobs = Knobs(temperature=1.0, alpha=1 - label_weight)
     for generation in range(1, generations + 1):
         teacher = {"logits": population.predict(lab.data.inputs)}
@@ -166,7 +166,7 @@ def _group_rows(params: TolerantTeachers) -> list[dict]:
     spec = MLP(lab.data.inputs[0].numel(), TEACHER.hidden, lab.data.n_classes)
     recipe = teacher_recipe(params.teacher_steps)
     arms = len(params.etas)
-    population = _first(lab, train, [tolerant(eta, params.ranks) for eta in params.etas], spec, recipe, None)
+    population = first_teachers(lab, train, [tolerant(eta, params.ranks) for eta in params.etas], spec, recipe, None)
     logits = population.predict(take(lab.data.inputs, test.repeat(arms, 1)))
     labels = lab.data.labels[test].repeat(arms, 1)
     inside = [metrics.mass_inside_groups(z, y, GROUPS[params.grouped], params.ranks)
@@ -257,7 +257,8 @@ def _knobs_of(chosen: Sequence[Ancestor], lab: Splits) -> Knobs:
                     for field in fields(Ancestor) if field.name != "name"})
 
 
-def _first(lab: Splits, train: Tensor, chosen: Sequence[Ancestor], spec, recipe, labels) -> Population:
+def first_teachers(lab: Splits, train: Tensor, chosen: Sequence[Ancestor], spec, recipe, labels) -> Population:
+    """The teachers whose logits `ancestors` gives, trained anew: A kinds, one per seed."""
     return trained(lab, train, len(chosen), spec, recipe, tolerant_teacher, _knobs_of(chosen, lab), labels, None, None)
 
 

@@ -13,6 +13,7 @@ from kdutils.objectives import optimum, threshold
 from kdutils.plots.base import Plot, band, intervals
 from kdutils.plots.style import COLOURS, MARKERS, base_layout, title_fonts
 from kdutils.results import Results
+from kdutils.second_scale import families_of
 
 KINDS = ("strict", "tolerant", "very tolerant", "smoothed", "penalised")
 METRICS = {"accuracy": "test accuracy (%)", "primary": "mass of the first class (%)",
@@ -178,8 +179,8 @@ def inside_groups(results: Results) -> Plot:
                         f"{chance:.1f}% if drawn by lot. Intervals: 95% over {effects[0].n} seeds.")
 
 
-def twenty_classes(results: Results) -> Plot:
-    """The second scale: what tolerance is worth to teachers and students, and whose the secondary classes are.
+def second_scale(results: Results) -> Plot:
+    """Photographs: what tolerance is worth to teachers and students, and whether the secondary classes are relatives.
 
     On the left accuracies less those of eta = 0, students with a tenth of the images and with all; on the right the
     share of the probability of ranks 2 .. K on the label's family, by kind of teacher, beside what a lot gives.
@@ -209,16 +210,17 @@ def twenty_classes(results: Results) -> Plot:
     for place, ((_, _, look), share) in enumerate(zip(kinds, shares, strict=True)):
         intervals(figure, [place], [share], "share", COLOURS[look], MARKERS[look], line=False, row=1, col=2,
                   showlegend=False)
-    chance = 100 * 4 / 19
+    families = families_of(results.params)
+    chance = 400 / (5 * families - 1)
     figure.add_scatter(x=[0, len(kinds) - 1], y=[chance] * 2, mode="lines", name="by lot", row=1, col=2,
                        line={"color": COLOURS["other"], "dash": "dot"})
     figure.update_xaxes(tickvals=list(range(len(kinds))), ticktext=[name for name, _, _ in kinds], row=1, col=2)
     level = results.mean("accuracy", part="teacher", method="teacher", eta=etas[0])
     inside = ", ".join(f"{name} {share.mean:.1f}" for (name, _, _), share in zip(kinds, shares, strict=True))
-    return Plot(figure, f"Twenty classes of four families. A strict teacher is right on {level.mean:.1f}% of the test "
-                        f"images; against eta = {etas[0]:g}, in points: {'; '.join(said)}. Probability of ranks 2-5 "
-                        f"inside the label's family, in percent: {inside}; {chance:.1f} if drawn by lot. Intervals: "
-                        f"95% over {level.n} seeds.")
+    return Plot(figure, f"{5 * families} classes of {families} families. A strict teacher is right on "
+                        f"{level.mean:.1f}% of the test images; against eta = {etas[0]:g}, in points: "
+                        f"{'; '.join(said)}. Probability of ranks 2-5 inside the label's family, in percent: {inside}; "
+                        f"{chance:.1f} if drawn by lot. Intervals: 95% over {level.n} seeds.")
 
 
 def _etas(results: Results, part: str) -> list[float]:

@@ -238,8 +238,8 @@ def test_a_temperature_axis_holds_all_its_temperatures():
     assert axis["range"][0] < 0 and axis["range"][1] > math.log10(32) and axis["ticktext"] == ["1", "4", "32"]
 
 
-def test_a_claim_at_two_scales_has_one_row_with_its_own_verdicts():
-    """Catches verdicts that are put together by their order, and a first scale that is judged by the second's rules."""
+def test_a_claim_at_three_scales_has_one_row_with_its_own_verdicts():
+    """Catches verdicts that are put together by their order, and a scale that is judged by another's rules."""
     def claim(name, low):
         part = claims.Part("value", claims.Mean("value", {"method": name[0]}), low=low)
         return claims.Claim(name, "somebody", f"Statement of {name[0]}.", "made_up", (part,), "nothing", "nothing")
@@ -248,10 +248,13 @@ def test_a_claim_at_two_scales_has_one_row_with_its_own_verdicts():
         return Results(pd.DataFrame([{"method": method, "seed": seed, "value": value + SCATTER[seed] / 100}
                                      for method, value in values.items() for seed in SEEDS]), {"seeds": 5}, {})
 
-    table = plots.both_scales(results({"A": 5.0, "B": -5.0}), results({"A": -5.0, "B": 5.0, "C": 5.0}),
-                              [claim("A", 0), claim("B", 0)], [claim("B-20", 9), claim("C", 0), claim("A-20", 0)],
-                              ("small", "large")).frame
+    table = plots.scales({"small": (results({"A": 5.0, "B": -5.0}), [claim("A", 0), claim("B", 0)]),
+                          "middle": (results({"A": 5.0, "C": 1.0}), [claim("C", 9), claim("A-20", 9)]),
+                          "large": (results({"A": -5.0, "B": 5.0, "C": 5.0}),
+                                    [claim("B-100", 9), claim("C-100", 0), claim("A-100", 0)])}).frame
     assert table["claim"].tolist() == ["B: Statement of B.", "C: Statement of C.", "A: Statement of A."]
+    assert list(table) == ["claim", "small", "middle", "measured: large", "large"]
     assert table["small"].tolist() == ["⇄ opposite", "not asked", "✓ seen"]
-    assert table["verdict"].tolist() == ["✗ not seen", "✓ seen", "⇄ opposite"]
+    assert table["middle"].tolist() == ["not asked", "✗ not seen", "✗ not seen"]
+    assert table["large"].tolist() == ["✗ not seen", "✓ seen", "⇄ opposite"]
     assert "value: +5.0 [+5.0, +5.0] points" in table["measured: large"][0]

@@ -51,7 +51,8 @@ EMBEDDED = {"dark_knowledge.image_pairs": "digits", "subclass_distillation.image
             "subclass_distillation.mnist": "digits-2x5"}
 NOT_EMBEDDED = {"spherical_distillation.hundred": "cifar-100", "extracurricular_learning.fashion": "fashion-mnist",
                 "beyond_compression.fashion": "fashion-mnist", "tolerant_teachers.twenty": "cifar-100",
-                "subclass_distillation.twenty": "cifar-100"}
+                "subclass_distillation.twenty": "cifar-100", "tolerant_teachers.hundred": "cifar-100",
+                "subclass_distillation.hundred": "cifar-100"}
 
 
 @pytest.mark.parametrize("name", names())

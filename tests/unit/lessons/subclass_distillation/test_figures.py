@@ -236,7 +236,7 @@ def test_the_second_scale_shows_what_is_found_and_gains_over_the_classes_teacher
                  for n, factor in ((200, 1), (9000, 2))
                  for arm, gain in (("hard labels", -3 * factor), ("classes", 0), ("no auxiliary loss", 1),
                                    ("subclass", 5 * factor), ("oracle", 9), ("classes, larger head", 30))]
-    plot = figures.twenty_classes(Results(pd.DataFrame(rows)))
+    plot = figures.second_scale(Results(pd.DataFrame(rows)))
     for arm, gains in (("hard labels", (-3, -6)), ("subclass", (5, 10)), ("oracle", (9, 9))):
         expected = [by_hand([gain * (1 + noise / 10) for noise in SCATTER.values()]) for gain in gains]
         np.testing.assert_allclose(shown(plot.figure, arm, "x2"), expected, atol=1e-9)

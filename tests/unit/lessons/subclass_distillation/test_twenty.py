@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from kdutils import claims
-from kdutils.lessons.subclass_distillation import teachers, twenty
-from kdutils.lessons.subclass_distillation.claims import TWENTY
+from kdutils.lessons.subclass_distillation import families, hundred, teachers, twenty
+from kdutils.lessons.subclass_distillation.claims import HUNDRED, TWENTY
 from kdutils.results import Results
 from kdutils.sweeps import sweep
 
@@ -21,17 +21,20 @@ def own_cache(tmp_path, monkeypatch):
 
 
 def test_every_claim_of_the_second_scale_is_measured():
-    """Catches a rule that asks for a setting which the experiment never runs."""
-    results = twenty.run(replace(TINY, transfer_sizes=(200, 400, 900, 1000)))
-    rows = results.table
-    rows.loc[rows["transfer"] == 1000, "transfer"] = 9000  # as many as the photographs are
-    assert claims.MISSING not in {claims.verdict(claim, results) for claim in TWENTY}
+    """Catches a rule that asks for a setting which the experiment never runs, or for another number of images."""
+    made = (200, 400, 900, 1000)
+    results = twenty.run(replace(TINY, transfer_sizes=made))
+    for asked, sizes in ((TWENTY, twenty.DEFAULT.transfer_sizes), (HUNDRED, hundred.DEFAULT.transfer_sizes)):
+        rows = results.table.copy()
+        rows["transfer"] = rows["transfer"].replace(dict(zip(made, sizes, strict=True)))
+        assert claims.MISSING not in {claims.verdict(claim, Results(rows)) for claim in asked}
+        assert len(asked) == 5
     assert results.provenance["cpu_seconds"] > 0 and results.provenance["student_pictures_per_second"] > 1000
 
 
 def test_a_run_has_a_row_for_each_teacher_and_student():
     table = twenty.run(TINY).table
-    assert len(table) == 2 * (4 + 2 + 2) + 2 * 2 * len(twenty.ARMS)
+    assert len(table) == 2 * (4 + 2 + 2) + 2 * 2 * len(families.ARMS)
     found = table[table["part"] == "discovery"]
     assert set(found["method"]) == {"no auxiliary loss", "contrastive", "k-means", "k-means of features", "classes",
                                     "oracle"}

@@ -251,7 +251,7 @@ def twenty():
 
 def test_the_second_scale_shows_paired_gains_and_shares(twenty):
     """Catches students of one transfer set shown as another's, rivals among the etas, and means that are not paired."""
-    figure = figures.twenty_classes(twenty).figure
+    figure = figures.second_scale(twenty).figure
     for name, factor, t in (("student, 900 images, T = 1", 1, 1.0), ("student, 900 images, T = 4", 1, 4.0),
                             ("student, 9,000 images, T = 1", 10, 1.0)):
         gains = [[factor * GAINS[t, eta] * (1 + noise / 10) for noise in SCATTER.values()] for eta in ETAS[1:]]
@@ -263,6 +263,6 @@ def test_the_second_scale_shows_paired_gains_and_shares(twenty):
 
 
 def test_the_sentence_under_the_second_scale_says_its_numbers(twenty):
-    plot = figures.twenty_classes(twenty)
+    plot = figures.second_scale(twenty)
     assert "right on 40.0%" in plot.reading and "smoothed 53.1" in plot.reading and "over 5 seeds" in plot.reading
     assert "student, 9,000 images, T = 1 +20.2 at 0.9" in plot.reading and len(static.png(plot.figure)) > 5000

@@ -14,8 +14,8 @@ from made_cifar import made_hundred
 
 from kdutils import claims, metrics
 from kdutils.datasets import CARDS
-from kdutils.lessons.tolerant_teachers import twenty
-from kdutils.lessons.tolerant_teachers.claims import TWENTY
+from kdutils.lessons.tolerant_teachers import families, hundred, twenty
+from kdutils.lessons.tolerant_teachers.claims import HUNDRED, TWENTY
 from kdutils.results import Results
 from kdutils.sweeps import sweep
 
@@ -29,12 +29,26 @@ def own_cache(tmp_path, monkeypatch):
 
 
 def test_every_claim_of_the_second_scale_is_measured():
-    """Catches a rule that asks for a setting which the experiment never runs."""
-    results = twenty.run(replace(TINY, few=900))
-    rows = results.table
-    rows.loc[rows["transfer"] > 900, "transfer"] = 9000  # as many as the photographs are
-    assert claims.MISSING not in {claims.verdict(claim, results) for claim in TWENTY}
+    """Catches a rule that asks for a setting which the experiment never runs, or for another number of images."""
+    results = twenty.run(TINY)
+    for asked, few, images in ((TWENTY, twenty.DEFAULT.few, 20 * 450), (HUNDRED, hundred.DEFAULT.few, 100 * 450)):
+        rows = results.table.copy()
+        rows["transfer"] = rows["transfer"].map({100: few, twenty.prepare(TINY).images: images})
+        assert claims.MISSING not in {claims.verdict(claim, Results(rows)) for claim in asked}
+        assert len(asked) == 7
     assert results.provenance["cpu_seconds"] > 0 and results.provenance["student_pictures_per_second"] > 1000
+
+
+def test_a_lineage_begins_with_the_teachers_that_were_trained_for_their_students():
+    """Catches teachers of another eta or seed, and lineages that train what is there."""
+    rows = twenty.run(TINY).table
+    for kind, eta in (("strict", 0.0), ("tolerant", 0.9)):
+        first = rows[(rows["part"] == "generations") & (rows["method"] == kind) & (rows["generation"] == 0)]
+        taught = rows[(rows["part"] == "teacher") & (rows["method"] == "teacher") & (rows["eta"] == eta)]
+        for name in ("accuracy", "entropy", "primary"):
+            assert first[name].tolist() == taught[name].tolist() != []
+    alone = twenty.run(replace(TINY, etas=(0.0, 0.6))).table
+    assert len(alone[alone["part"] == "generations"]) == len(rows[rows["part"] == "generations"])
 
 
 def test_a_run_has_a_row_for_each_network_and_seed():
@@ -49,7 +63,7 @@ def test_mass_in_the_family_is_that_of_its_four_other_classes():
     """Catches a share of all mass, the label's own among it, and groups that are counted in the wrong order."""
     lab = twenty.prepare(TINY)
     logits = torch.randn(1, 2, len(lab.data), 10, generator=torch.Generator().manual_seed(0))
-    found = twenty.inside_families(lab, logits, 5)
+    found = families.inside_families(lab, logits, 5)
     for seed in range(2):
         inside = total = mass = 0.0
         for row in lab.test[seed].tolist():
