@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 from PIL import Image
 
 from kdutils.errors import ParameterError
@@ -64,8 +65,17 @@ def png(figure: go.Figure, width: int = 900) -> bytes:
         _annotate(canvas, axes, note, figure, width, height)
     _legend(canvas, axes, figure, width, height)
     out = io.BytesIO()
-    canvas.savefig(out, format="png")
+    canvas.savefig(out, format="png", bbox_inches=_whole(canvas, width, height))
     return fewer_colours(out.getvalue())
+
+
+def _whole(canvas: Figure, width: int, height: int) -> Bbox:
+    """The figure's area in inches, taller where a legend of two rows or a title below long labels would be cut off."""
+    drawn = canvas.get_tightbbox(canvas.canvas.get_renderer())
+    room = 4 / DPI
+    low = drawn.y0 - room if drawn.y0 < 0 else 0
+    high = drawn.y1 + room if drawn.y1 > height / DPI else height / DPI
+    return Bbox([[0, math.floor(low * DPI) / DPI], [width / DPI, math.ceil(high * DPI) / DPI]])
 
 
 def fewer_colours(picture: bytes) -> bytes:
@@ -238,8 +248,14 @@ def _legend(canvas: Figure, axes: dict, figure: go.Figure, width: int, height: i
         margin = figure.layout.margin
         left, top, bottom = margin.l or 80, margin.t or 100, margin.b or 80
         above = (figure.layout.legend.y or 1) * (height - top - bottom) + bottom
-        canvas.legend(entries.values(), entries.keys(), loc="lower left", ncols=min(4, len(entries)), frameon=False,
-                      fontsize=9, bbox_to_anchor=(left / width, above / height), labelcolor="#4d4d4d")
+        for columns in range(len(entries), 0, -1):      # as plotly: as many in a row as fit, and row by row
+            names = [name for column in range(columns) for name in list(entries)[column::columns]]
+            legend = canvas.legend([entries[name] for name in names], names, loc="lower left", ncols=columns,
+                                   frameon=False, fontsize=9, labelcolor="#4d4d4d", columnspacing=1.5,
+                                   bbox_to_anchor=(left / width, above / height))
+            if legend.get_window_extent(canvas.canvas.get_renderer()).x1 <= width or columns == 1:
+                break
+            legend.remove()
 
 
 def _numbers(values) -> np.ndarray:

@@ -196,6 +196,26 @@ def test_names_are_in_the_legend_unless_they_ask_not_to_be():
     assert words(name="students") and not words(name="students", showlegend=False) and not words()
 
 
+def test_no_name_of_a_long_legend_is_cut_off_and_names_read_in_rows():
+    """Six names above a figure with little room: the first ones stood above the picture's edge."""
+    colours = ["#d50000", "#00d500", "#0000d5", "#d5d500", "#00d5d5", "#d500d5"]
+    figure = framed(*(go.Scatter(x=[5], y=[20], mode="markers", marker_color=colour, name=f"students of the kind {i}")
+                      for i, colour in enumerate(colours)), showlegend=True, margin={"t": 20})
+    rows = [np.nonzero(ink(figure, colour, width=900)) for colour in colours]
+    assert all(len(y) > 50 for y, _ in rows)                                    # whole markers
+    middles = [(y.mean().round(), x.mean()) for y, x in rows]
+    assert middles == sorted(middles) and len({y for y, _ in middles}) == 2     # row by row, each from left to right
+    assert picture(figure).shape[0] > 400 and picture(figure, width=3000).shape == (400, 3000, 3)
+
+
+def test_a_title_below_labels_of_three_lines_is_not_cut_off():
+    labels = {"tickvals": [5], "ticktext": ["one<br>two<br>three"], "title": {"text": "M", "font_color": RED}}
+    short, tall = (picture(framed(go.Scatter(x=[5], y=[5]), xaxis=labels, margin={"b": b}), width=400) for b in (50, 99))
+    assert len(short) > 400 and len(tall) == 400
+    dark = [(page[-45:] < 0.7).all(-1).any(1) for page in (short, tall)]
+    assert dark[0].any() and not dark[0][-2:].any()                             # ends before the edge
+
+
 @pytest.mark.parametrize("trace", [go.Pie(values=[1, 2]), go.Box(y=[1, 2]), go.Scatter3d(x=[1], y=[1], z=[1])])
 def test_other_traces_are_refused_in_one_sentence(trace, refuses):
     with refuses("scatter, bar, heatmap", repr(trace.type)):

@@ -48,7 +48,7 @@ class PoisonLabels(PairLab):
         figure = make_subplots(
             rows=1, cols=3, horizontal_spacing=0.08, column_widths=[0.36, 0.32, 0.32],
             subplot_titles=["test accuracy (%)", "wrong labels known by heart (%)", "gain by the teacher (points)"])
-        self.add_curves(figure, 1, ("labels", "teacher"))
+        self.add_curves(figure, 1, ("labels", "soft targets"))
         for kind in KINDS:
             add_band(figure, f"heart {kind}", kind, kind, 2, shown=False)
         self.add_gains(figure, 3)
