@@ -211,7 +211,8 @@ def test_no_name_of_a_long_legend_is_cut_off_and_names_read_in_rows():
 
 def test_a_title_below_labels_of_three_lines_is_not_cut_off():
     labels = {"tickvals": [5], "ticktext": ["one<br>two<br>three"], "title": {"text": "M", "font_color": RED}}
-    short, tall = (picture(framed(go.Scatter(x=[5], y=[5]), xaxis=labels, margin={"b": b}), width=400) for b in (50, 99))
+    short, tall = (picture(framed(go.Scatter(x=[5], y=[5]), xaxis=labels, margin={"b": room}), width=400)
+                   for room in (50, 99))
     assert len(short) > 400 and len(tall) == 400
     dark = [(page[-45:] < 0.7).all(-1).any(1) for page in (short, tall)]
     assert dark[0].any() and not dark[0][-2:].any()                             # ends before the edge
