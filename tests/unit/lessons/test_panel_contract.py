@@ -1,20 +1,23 @@
-"""The contract of panels, asked of every lesson's: a public base, controls and presets that say what they do."""
+"""The contract of panels, asked of every lesson's: what controls accept, what presets set, a page without a reader."""
 
 import ast
 import inspect
 from pathlib import Path
 
 import pytest
+import quick_panels
+from helpers import answers_at_once, headless_page, line
+from quick_panels import CASES, STILL, allowed_values, another, looks, wrong_values
 
 import kdutils
 from kdutils.errors import ParameterError
 from kdutils.lessons import catalog
-from kdutils.live.control import Choice
 from kdutils.live.following import FollowingPanel
 from kdutils.live.lab import Lab
 from kdutils.live.panel import Panel
 from kdutils.live.training_panel import AnsweringPanel, TrainingPanel
 
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 PACKAGE = Path(kdutils.__file__).parent
 BASES = (Panel, TrainingPanel, AnsweringPanel, FollowingPanel, Lab)
 
@@ -27,7 +30,19 @@ def private(tree: ast.AST) -> set[str]:
 
 BASE_NAMES = set.union(*(private(ast.parse(inspect.getsource(inspect.getmodule(base)))) for base in BASES))
 EVERY = pytest.mark.parametrize("panel", catalog.panels(), ids=lambda panel: panel.__name__)
+EVERY_CASE = pytest.mark.parametrize("case", CASES, ids=str)
 
+
+@pytest.fixture
+def opened(case):
+    """The panel that these tests share, as it was opened, before and after."""
+    panel = quick_panels.shared(case)
+    yield panel
+    panel.reset()
+    panel.close()
+
+
+# ---- what it is made of -------------------------------------------------------------------------------------------
 
 @EVERY
 def test_a_panel_uses_and_replaces_no_private_name_of_its_base(panel):
@@ -53,17 +68,111 @@ def test_controls_and_presets_say_what_they_do(panel):
 
 
 @EVERY
-@pytest.mark.parametrize("wrong", [float("nan"), None, True, "no such value", [1.0]], ids=repr)
-def test_wrong_values_are_refused_by_every_control_in_one_sentence(panel, wrong):
-    for control in panel.controls:
-        if isinstance(control, Choice) and wrong in control.options:
-            continue
-        with pytest.raises(ParameterError, match=rf"{control.name} must be .*got .*\.$"):
-            control.accept(wrong)
-
-
-@EVERY
 def test_the_axis_of_answers_is_a_control_and_its_static_values_are_allowed(panel):
     if issubclass(panel, Lab) and panel.over:
         (control,) = [control for control in panel.controls if control.name == panel.over]
         assert [control.accept(value) for value in panel.static] == list(panel.static)
+
+
+# ---- wrong values -------------------------------------------------------------------------------------------------
+
+@EVERY_CASE
+def test_wrong_values_are_refused_in_one_sentence_and_nothing_changes(case, opened, refuses):
+    """Also where another control's value is right; catches values that change before all are checked."""
+    before, seen = dict(opened.values), looks(opened)
+    for at, control in enumerate(opened.controls):
+        other = opened.controls[at - 1]
+        for wrong in wrong_values(control):
+            with refuses(f"{control.name} must be ", f"got {wrong!r}."):
+                opened.set(**{other.name: another(opened, other), control.name: wrong})
+            with pytest.raises(ParameterError, match=f"{control.name} must be "):
+                control.accept(wrong)
+    with refuses("'no_such_control'", *before):
+        opened.set(no_such_control=4)
+    assert dict(opened.values) == before and looks(opened) == seen
+
+
+@EVERY_CASE
+def test_nothing_is_prepared_for_a_panel_that_is_refused(case, refuses, monkeypatch):
+    """Wrong values and wrong sizes; catches teachers that are trained before a sentence says that it was in vain."""
+    monkeypatch.setattr(case.kind, "prepare", lambda panel: pytest.fail("prepared"))
+    for name in set(inspect.signature(case.kind).parameters) & {"seeds", "steps", "transfer", "generations"}:
+        for wrong in (0, 2.5, 100_000 if name in ("transfer", "generations") else -1):
+            with refuses(repr(wrong)):
+                case.make(**{name: wrong})
+    for control in case.kind.controls:
+        with refuses(control.name, "no such value"):
+            case.make(**{control.name: "no such value"})
+    with refuses("no_such_control"):
+        case.make(no_such_control=1)
+
+
+@EVERY_CASE
+def test_after_a_refusal_the_page_goes_on(case, opened):
+    assert opened.widget
+    for control in opened.controls[::-1]:
+        with pytest.raises(ParameterError):
+            opened.set(**{control.name: "no such value"})
+        value = another(opened, control)
+        opened.inputs[control.name].value = value
+        assert opened.values[control.name] == value
+        opened.reset()
+    for control in opened.controls[::-1]:
+        opened.set(**{control.name: another(opened, control)})
+        assert opened.inputs[control.name].value == opened.values[control.name]
+        assert line(opened, "kd-reading").text == opened.words()
+
+
+# ---- presets and reset --------------------------------------------------------------------------------------------
+
+@EVERY_CASE
+def test_presets_set_what_they_say_and_reset_goes_back_to_the_opening(case, opened):
+    """Catches a preset that moves another control, and a figure of which reset leaves something."""
+    first, seen, readings = dict(opened.values), looks(opened), set()
+    for name, values in opened.presets.items():
+        before = dict(opened.values)
+        opened.preset(name)
+        assert dict(opened.values) == before | dict(values)
+        readings.add(opened.reading())
+    for control in opened.controls:
+        for value in allowed_values(control):
+            opened.set(**{control.name: value})
+    if case in STILL:
+        assert len(readings) == len(opened.presets), "a reader must see that something else is shown"
+    opened.reset()
+    assert dict(opened.values) == first and looks(opened) == seen
+
+
+@EVERY_CASE
+def test_reset_goes_back_to_what_it_was_opened_with_and_not_to_defaults(case):
+    values = {control.name: allowed_values(control)[-1] for control in case.kind.controls}
+    panel = case.make(**values)
+    seen = looks(panel)
+    for name in panel.presets:
+        panel.preset(name)
+    panel.reset()
+    assert panel.values == values and looks(panel) == seen
+
+
+# ---- without a reader, and at once --------------------------------------------------------------------------------
+
+@EVERY_CASE
+def test_headless_a_panel_runs_and_is_its_whole_figure_and_its_sentence(case, monkeypatch):
+    panel = headless_page(case.make, monkeypatch)
+    assert dict(panel.values) == dict(panel.opened_with), "the sentence is about what was asked for"
+    if isinstance(panel, TrainingPanel):
+        assert panel.state == "done"
+    if isinstance(panel, Lab) and panel.over:
+        mine = panel.values[panel.over]
+        shown = [getattr(answer, panel.over) for answer in panel.answers]
+        assert shown == [*(value for value in panel.static if value != mine), mine]
+    elif isinstance(panel, FollowingPanel) and not isinstance(panel, Lab):
+        assert panel.answers
+
+
+@pytest.mark.alone
+@EVERY_CASE
+def test_without_a_run_a_panel_answers_at_once(case, opened):
+    """The contract: under 100 ms."""
+    settings = [{control.name: value} for control in opened.controls for value in allowed_values(control)]
+    answers_at_once(opened, 2 * [*settings, *(dict(values) for values in opened.presets.values())])
