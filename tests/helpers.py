@@ -10,10 +10,7 @@ import time
 
 import numpy as np
 import plotly.graph_objects as go
-import pytest
 import scipy.stats
-
-from kdutils.errors import ParameterError
 
 
 def ours() -> list[threading.Thread]:
@@ -76,28 +73,6 @@ def acts_at_once(panel, name: str, values, acted) -> None:
         done.append(time.perf_counter() - start)
     assert statistics.median(back) < 0.1 and statistics.median(done) < 0.5      # room for a busy machine
     assert panel.stop()
-
-
-def stops_and_starts(panel, curve: str) -> str:
-    """Train, once more, run, Pause, Step, Stop and Train again: the status, the state and one more point for a step.
-
-    What the status said in the pause.
-    """
-    panel.train()
-    assert until(lambda: len(x(panel, curve)) > 1)
-    panel.train()
-    assert panel.status.startswith("This run is training already") and len(ours()) == 1
-    with pytest.raises(ParameterError, match="is training: stop it"):
-        panel.run()
-    panel.pause()
-    assert panel.state == "paused" and until(lambda: panel.status.startswith("Paused"))
-    said, before = panel.status, len(x(panel, curve))
-    panel.step()
-    assert panel.state == "paused" and len(x(panel, curve)) == before + 1
-    assert panel.stop() and panel.state == "stopped" and len(x(panel, curve)) == before + 1
-    panel.train()
-    assert until(lambda: 0 < len(x(panel, curve)) and panel.state == "training")
-    return said
 
 
 def headless_page(make, monkeypatch):

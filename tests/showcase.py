@@ -2,10 +2,8 @@
 
 import importlib
 import inspect
-import pkgutil
 from collections.abc import Iterator
 
-import kdutils.lessons
 from kdutils.course.predict import Prediction
 from kdutils.lessons import catalog
 from kdutils.live.panel import Panel
@@ -27,12 +25,8 @@ QUESTION = Prediction("Moved by a pixel, the student's answer changes. By how mu
 
 
 def panels() -> dict[str, type[Panel]]:
-    """Every panel of every lesson by name; what has no title is a base of others."""
-    names = [one.name for one in pkgutil.walk_packages(kdutils.lessons.__path__, "kdutils.lessons.")
-             if ".panels." in one.name]
-    found = {value.__name__: value for name in names for value in vars(importlib.import_module(name)).values()
-             if inspect.isclass(value) and issubclass(value, Panel) and value.__module__ == name and value.title}
-    return dict(sorted(found.items()))
+    """Every panel of every lesson by name."""
+    return {one.__name__: one for one in sorted(catalog.panels(), key=lambda one: one.__name__)}
 
 
 def panel(name: str) -> Panel:

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,8 @@ def test_controls_and_presets_say_what_they_do(panel):
         assert control.label and control.help.endswith(".") and control.accept(control.default) == control.default
     for name, values in panel.presets.items():
         assert name and set(values) <= names
+        said = {float(number.replace(",", "")) for number in re.findall(r"\d+(?:[.,]\d+)*", name)}
+        assert said <= {value for value in values.values() if not isinstance(value, str)}, name
     assert len({tuple(sorted(values.items())) for values in panel.presets.values()}) == len(panel.presets)
 
 

@@ -1,8 +1,10 @@
 """The contract of panels that train, asked of every lesson's: buttons, refusals in a run, answers."""
 
+import re
 import statistics
 import time
 
+import numpy as np
 import pytest
 from helpers import ours, until, y
 from quick_panels import ANSWERING, TRAINING, another, looks
@@ -121,6 +123,16 @@ def test_headless_after_a_run_nothing_is_run_again(quick, monkeypatch):
     words = [quick._repr_mimebundle_()["text/plain"] for _ in range(2)]
     assert words == 2 * [quick.reading()] and not finish and quick.state == "done" and not ours()
     assert list(answers(quick) or ()) == kept
+
+
+@EVERY
+def test_one_seed_has_curves_without_bands_and_no_interval(case):
+    """Catches a NaN that a reader sees, and a band that is drawn of nothing."""
+    panel = case.make(seeds=1)
+    panel.run()
+    assert not re.search(r"\bnan\b|\binf\b", panel.reading(), re.I), panel.reading()
+    for uid in (trace.uid for trace in panel.chart.figure().data if str(trace.uid).endswith(" low")):
+        np.testing.assert_array_equal(y(panel, uid), y(panel, uid.removesuffix("low") + "mean"))
 
 
 @pytest.mark.parametrize("case", ANSWERING, ids=str)

@@ -5,9 +5,8 @@ import re
 
 import numpy as np
 import pytest
-from helpers import answers_at_once, y
+from helpers import y
 
-from kdutils.errors import ParameterError
 from kdutils.lessons.beyond_compression.panels.long_tail import METHODS as REPAIRS
 from kdutils.lessons.beyond_compression.panels.long_tail import LongTail
 from kdutils.lessons.beyond_compression.panels.method_race import MethodRace
@@ -66,29 +65,8 @@ def test_a_bar_that_would_be_too_tall_says_its_value(lenses):
     assert tall
 
 
-def test_lenses_answer_at_once(lenses):
-    answers_at_once(lenses, [{"method": name, "change": change, "amount": amount} for name in ("KD", "FSP", "RKD")
-                             for change in CHANGES for amount in (0.2, 0.9)])
-
-
-def test_wrong_values_are_refused_in_a_sentence(lenses):
-    for values in ({"method": "CRD"}, {"amount": 2}, {"change": "turn"}):
-        with pytest.raises(ParameterError, match="must be"):
-            lenses.set(**values)
-
-
 PRESETS = [(NineLenses, {}), (PoisonLabels, {"seeds": 2, "steps": 20}), (LongTail, {"seeds": 2, "steps": 20}),
            (MethodRace, {"seeds": 2, "steps": 15})]
-
-
-@pytest.mark.parametrize(("kind", "values"), PRESETS)
-def test_every_preset_is_allowed_and_reset_goes_back(kind, values):
-    panel = kind(**values)
-    before = dict(panel.values)
-    for name in panel.presets:
-        panel.preset(name)
-    panel.reset()
-    assert dict(panel.values) == before
 
 
 def test_poisoned_labels_are_learnt_by_heart_and_the_gain_is_kept():
@@ -130,14 +108,3 @@ def test_the_race_has_all_nine_with_intervals(weights):
         assert y(panel, f"{name} interval").tolist() == pytest.approx([gain.low, gain.high], abs=1e-3)
         assert len(y(panel, name)) == 16
     assert weights in panel.reading() and not math.isnan(panel.right)
-
-
-def test_a_race_stops_in_the_middle_and_starts_afresh():
-    panel = MethodRace(seeds=2, steps=60)
-    panel.step()
-    assert panel.state == "paused" and panel.gains
-    panel.stop()
-    assert panel.state == "stopped"
-    panel.set(labels="40% drawn anew", images=50)
-    panel.run()
-    assert panel.state == "done" and "40% drawn anew" in panel.reading()

@@ -1,21 +1,15 @@
 """The softmax panel and its examples, against softmax written out."""
 
-import math
 import re
-import statistics
-import time
 
 import numpy as np
 import pytest
 import scipy.special
 import scipy.stats
 import torch
-from helpers import column, headless_page, line, y
-from quick_temperature_lab import QuickLab
+from helpers import column, y
 
 from kdutils.cohorts import Splits, teachers
-from kdutils.errors import ParameterError
-from kdutils.lessons.dark_knowledge.panels.softmax import SoftmaxPanel
 from kdutils.lessons.examples import one_per_class
 from kdutils.plots.style import COLOURS
 
@@ -101,55 +95,3 @@ def test_the_axis_can_be_logarithmic_and_linear_again(panel):
     panel.set(axis="linear")
     axis = panel.chart.figure().layout.yaxis3
     assert axis == first and axis.type == "linear" and axis.range == (0, 1)
-
-
-def test_presets_and_reset_of_the_softmax_panel(examples):
-    panel = SoftmaxPanel(examples, digit=5, temperature=2)
-    opened = y(panel, "probabilities")
-    for name, values in panel.presets.items():
-        assert name.startswith(f"T = {values['temperature']:g}:")
-        panel.preset(name)
-        assert panel.values == {"temperature": values["temperature"], "digit": 5, "axis": "linear"}
-        p = scipy.special.softmax(examples[5].logits.double().numpy() / values["temperature"])
-        np.testing.assert_allclose(y(panel, "probabilities"), p, rtol=1e-4, atol=1e-9)
-    panel.set(digit=1, axis="logarithmic")
-    panel.reset()
-    assert panel.values == {"temperature": 2.0, "digit": 5, "axis": "linear"}
-    np.testing.assert_array_equal(y(panel, "probabilities"), opened)
-    assert panel.chart.figure().layout.yaxis3.type == "linear"
-
-
-@pytest.mark.parametrize("wrong", [{"temperature": 0}, {"temperature": -1}, {"temperature": math.nan}, {"digit": 10},
-                                   {"axis": "polar"}, {"digit": 4, "temperature": 1000}, {"T": 4}])
-def test_wrong_values_of_the_softmax_panel_are_one_sentence(panel, refuses, wrong):
-    values, bars, said = panel.values, y(panel, "probabilities"), panel.reading()
-    name, value = list(wrong.items())[-1]
-    with refuses(name, *([repr(value)] if name != "T" else [])):
-        panel.set(**wrong)
-    assert panel.values == values and panel.reading() == said
-    np.testing.assert_array_equal(y(panel, "probabilities"), bars)
-
-
-@pytest.mark.alone
-def test_the_softmax_panel_answers_at_once(panel):
-    """The contract: a panel without training answers under 100 ms; with its widget, as on a page."""
-    assert panel.widget
-    took = []
-    for index in range(40):
-        start = time.perf_counter()
-        panel.set(temperature=0.5 + index / 4, digit=index % 10)
-        took.append(time.perf_counter() - start)
-    assert statistics.median(took) < 0.05
-
-
-def test_by_hand_a_wrong_value_is_only_a_sentence(panel):
-    assert panel.widget
-    with pytest.raises(ParameterError):
-        panel.set(temperature=99)
-    panel.inputs["digit"].value = 6
-    assert panel.values["digit"] == 6 and "this 6" in line(panel, "kd-reading").text
-
-
-@pytest.mark.parametrize("kind", [SoftmaxPanel, lambda: QuickLab(seeds=2, steps=10)])
-def test_headless_a_panel_is_its_figure_and_its_sentence(kind, monkeypatch):
-    headless_page(kind, monkeypatch)

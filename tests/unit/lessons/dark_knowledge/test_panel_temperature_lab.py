@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import scipy.special
 import scipy.stats
-from helpers import ours, student_interval, until, x, y
+from helpers import acts_at_once, ours, student_interval, until, x, y
 from quick_temperature_lab import SEEDS, STEPS, QuickLab
 
 from kdutils.cohorts import HARD, Setting, Splits, cohort, teachers
+from kdutils.lessons.dark_knowledge.panels.temperature_lab import SIZES
 from kdutils.training import Recipe
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
@@ -184,16 +185,6 @@ def test_a_control_moved_while_students_are_being_made_does_not_mix(lab, monkeyp
     assert answer.temperature == 16 and not answer.mixed
 
 
-def test_moving_a_control_and_letting_go_runs_to_the_answer(lab, by_hand):
-    assert lab.widget
-    lab.full_speed = False          # the answer is fast whatever the toggle says
-    lab.pace = 0.5
-    lab.inputs["temperature"].value = 8.0
-    assert until(lambda: lab.state == "done")
-    np.testing.assert_array_equal(lab.scores, by_hand(8.0))
-    assert [(a.temperature, a.mixed) for a in lab.answers] == [(8.0, False)]
-
-
 def test_students_of_hard_labels_are_trained_once_per_number_of_images(lab, by_hand):
     """And the answers are those of both arms together, also after a watched run with other steps in its curves."""
     for temperature, n in ((4.0, 100), (8.0, 100), (8.0, 50), (16.0, 100)):
@@ -270,3 +261,13 @@ def test_nothing_starts_by_itself_in_a_pause(lab):
     lab.train()
     lab.wait(60)
     assert lab.answers[-1].transfer == 100 and lab.answers[-1].mixed       # the students of before
+
+
+def test_sizes_fit_the_pool():
+    assert max(SIZES) == 1200 and min(SIZES) >= 10
+
+
+@pytest.mark.alone
+def test_setting_a_value_while_students_train_takes_milliseconds(endless):
+    acts_at_once(endless, "temperature", [1.0 + i for i in range(30)],
+                 lambda panel: panel.students and panel.students.knobs["temperature"][-1])

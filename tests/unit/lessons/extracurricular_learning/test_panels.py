@@ -5,9 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from helpers import answers_at_once, headless_page, until, x, y
+from helpers import x, y
 
-from kdutils.errors import ParameterError
 from kdutils.lessons.extracurricular_learning import toy
 from kdutils.lessons.extracurricular_learning.panels.between_the_dots import WAYS, BetweenTheDots
 from kdutils.lessons.extracurricular_learning.panels.gaussian_tug import LOSSES, GaussianTug
@@ -20,38 +19,6 @@ STILL = (BetweenTheDots, GaussianTug, SpendTheQueries)
 
 
 # Those that need no training ---------------------------------------------------------------------------------------
-
-@pytest.mark.parametrize("kind", STILL)
-def test_it_answers_at_once_whatever_is_moved(kind):
-    panel = kind()
-    answers_at_once(panel, [dict(panel.presets[name]) for name in panel.presets] * 3)
-
-
-@pytest.mark.parametrize("kind", STILL)
-def test_presets_and_reset_go_where_they_say(kind):
-    panel = kind()
-    first = dict(panel.values)
-    for name, values in panel.presets.items():
-        panel.preset(name)
-        assert values.items() <= dict(panel.values).items()
-    panel.reset()
-    assert dict(panel.values) == first
-
-
-@pytest.mark.parametrize("kind, wrong", [(BetweenTheDots, {"queries": 61}), (BetweenTheDots, {"way": "by luck"}),
-                                         (GaussianTug, {"student": 0.0}), (GaussianTug, {"mean": math.nan}),
-                                         (SpendTheQueries, {"tokens": -1}), (SpendTheQueries, {"rule": "none"})])
-def test_a_wrong_value_is_refused_and_changes_nothing(kind, wrong):
-    panel = kind()
-    before = dict(panel.values)
-    with pytest.raises(ParameterError):
-        panel.set(**wrong)
-    assert dict(panel.values) == before
-
-
-@pytest.mark.parametrize("kind", STILL)
-def test_headless_it_is_a_picture_with_its_reading(kind, monkeypatch):
-    headless_page(kind, monkeypatch)
 
 
 @pytest.mark.parametrize("curve", [0, 4, 7])
@@ -183,24 +150,3 @@ def test_before_the_first_run_the_recorded_one_is_there_pale():
     assert len(x(panel, "recorded")) == len(POOLS) and "recorded run" in panel.reading()
     degrees = dict(zip(POOLS, y(panel, "recorded"), strict=True))
     assert degrees["fresh"] > degrees["jitter"] > 0 > degrees["mixup"] > degrees["noise"]
-
-
-def test_train_stop_and_train_again():
-    panel = lab(full_speed=False)
-    panel.train()
-    assert until(lambda: len(x(panel, "pool mean")) > 1)
-    assert panel.stop() and panel.state == "stopped" and not panel.answers
-    panel.full_speed = True
-    panel.train()
-    assert panel.wait(60) and panel.state == "done" and len(panel.answers) == 1
-
-
-def test_the_lab_without_a_reader_runs_first(monkeypatch):
-    panel = headless_page(lab, monkeypatch)
-    assert len(panel.answers) == 1
-
-
-def test_a_wrong_pool_is_refused(refuses):
-    panel = lab()
-    with refuses("pool", "gan"):
-        panel.set(pool="gan")

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from helpers import stops_and_starts, student_interval, until, x, y
+from helpers import student_interval, until, x, y
 from quick_tolerance_lab import SEEDS, STEPS, QuickLab
 
 from kdutils.cohorts import Splits, cohort, distilled
@@ -172,45 +172,3 @@ def test_other_teachers_than_those_asked_start_the_run_anew():
     assert until(lambda: lab.phase == "teachers" and lab.knobs["eta"][-1] == 0.3)
     lab.full_speed = True
     assert lab.wait(60) and lab.answers[-1].eta == 0.3 and not lab.answers[-1].mixed
-
-
-def test_pause_step_stop_and_a_second_run(endless):
-    assert "Paused, teachers at step" in stops_and_starts(endless, "strict teachers mean") and not endless.teachers
-    endless.reset()
-    assert until(lambda: endless.state == "idle") and not x(endless, "strict teachers mean")
-    assert "press Train" in endless.reading() and np.isnan(y(endless, "tolerant mass")).all()
-
-
-def test_letting_go_of_a_control_runs_to_the_answer(lab):
-    assert lab.widget
-    lab.inputs["eta"].value = 0.6
-    assert until(lambda: lab.answers) and lab.wait(60)
-    assert (lab.answers[-1].eta, lab.answers[-1].mixed) == (0.6, False)
-    lab.inputs["temperature"].value = 4.0
-    assert until(lambda: len(lab.answers) == 2) and lab.wait(60)
-    assert lab.answers[-1].temperature == 4.0
-
-
-def test_buttons_and_presets_of_the_lab(lab):
-    for name, values in lab.presets.items():
-        lab.preset(name)
-        assert all(lab.values[control] == value for control, value in values.items())
-    lab.run()
-    lab.reset()
-    assert until(lambda: lab.state == "idle") and not lab.answers and not lab.teachers
-    assert lab.values == {"eta": 0.9, "ranks": 5, "temperature": 1.0}
-
-
-@pytest.mark.parametrize("wrong", [{"eta": -0.1}, {"eta": 3}, {"ranks": 1}, {"ranks": 11}, {"temperature": 0},
-                                   {"alpha": 1}])
-def test_wrong_values_of_the_lab_are_one_sentence(lab, refuses, wrong):
-    before = dict(lab.values)
-    with refuses(*wrong):
-        lab.set(**wrong)
-    assert dict(lab.values) == before
-
-
-@pytest.mark.parametrize("wrong", [{"seeds": 0}, {"steps": 0}, {"transfer": 5000}])
-def test_wrong_sizes_of_the_lab_are_refused_before_any_training(refuses, wrong):
-    with refuses(str(*wrong.values())):
-        ToleranceLab(**wrong)

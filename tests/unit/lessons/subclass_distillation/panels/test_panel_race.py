@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 from helpers import (
-    stops_and_starts,
     until,
     x,
     y,
@@ -118,15 +117,6 @@ def test_other_labels_by_hand_start_other_students(endless_race):
     assert endless_race.state == "training" and not endless_race.mixed
 
 
-def test_letting_go_of_a_control_runs_the_race(race):
-    assert race.widget
-    race.inputs["labels"].value = 100.0
-    assert until(lambda: race.answers) and race.wait(60)
-    assert (race.answers[-1].labels, race.answers[-1].mixed) == (100, False)
-    race.inputs["width"].value = 32
-    assert until(lambda: len(race.answers) == 2) and race.wait(60) and race.answers[-1].width == 32
-
-
 def test_temperature_moved_in_a_pause_marks_the_answer(race):
     race.step()
     race.set(temperature=1.0)
@@ -134,37 +124,6 @@ def test_temperature_moved_in_a_pause_marks_the_answer(race):
     race.train()
     assert race.wait(60) and race.answers[-1].mixed and race.answers[-1].temperature == 1.0
     assert x(race, "subclass answers") == [] and len(x(race, "subclass others")) == 1
-
-
-def test_pause_step_stop_and_a_second_race(endless_race):
-    stops_and_starts(endless_race, "oracle mean")
-    endless_race.reset()
-    assert until(lambda: endless_race.state == "idle") and not x(endless_race, "oracle mean")
-    assert "press Train" in endless_race.reading() and len(y(endless_race, "teacher")) == 2
-
-
-def test_presets_and_reset_of_the_race(race):
-    for name, values in race.presets.items():
-        race.preset(name)
-        assert values.items() <= dict(race.values).items()
-    race.run()
-    race.reset()
-    assert race.values == {"labels": 50.0, "temperature": 4.0, "width": 16} and not race.answers
-
-
-@pytest.mark.parametrize("wrong", [{"labels": 19}, {"labels": 2000}, {"labels": 33.5}, {"temperature": 0},
-                                   {"width": 12}, {"alpha": 1}])
-def test_wrong_values_of_the_race_are_one_sentence(race, refuses, wrong):
-    before = dict(race.values)
-    with refuses(*wrong):
-        race.set(**wrong)
-    assert dict(race.values) == before
-
-
-@pytest.mark.parametrize("wrong", [{"seeds": 0}, {"steps": 0}, {"labels": 20.5}])
-def test_impossible_races_are_refused(refuses, wrong):
-    with refuses(next(iter(wrong))):
-        FewLabelsRace(**wrong)
 
 
 def test_one_seed_has_no_interval():

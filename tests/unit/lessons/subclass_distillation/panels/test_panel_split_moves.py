@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 import torch
 from helpers import (
-    acts_at_once,
-    stops_and_starts,
     until,
     x,
     y,
@@ -183,13 +181,6 @@ def test_another_number_of_subclasses_by_hand_starts_anew_and_says_so(endless_sp
     assert endless_split.state == "training" and not endless_split.mixed and len(y(endless_split, "usage")) == 6
 
 
-def test_letting_go_of_a_control_runs_to_the_end(split):
-    assert split.widget
-    split.full_speed, split.pace = False, 0.5
-    split.inputs["beta"].value = 1.0
-    assert until(lambda: split.state == "done") and split.measured == {"beta": 1.0, "t_aux": 0.5, "subclasses": 5}
-
-
 def test_the_words_stay_with_the_run_that_they_describe(split):
     split.run()
     said = split.reading()
@@ -199,38 +190,6 @@ def test_the_words_stay_with_the_run_that_they_describe(split):
     assert split.reading().startswith("s = 2, beta = 2,")
 
 
-def test_pause_step_stop_and_a_second_run_of_the_split(endless_split):
-    stops_and_starts(endless_split, "auxiliary mean")
-    endless_split.reset()
-    assert until(lambda: endless_split.state == "idle") and endless_split.found is None
-    assert "press Train" in endless_split.reading() and len(x(endless_split, "not sorted")) == 597
-    assert not x(endless_split, "auxiliary mean") and (endless_split.subclass < 0).all()
-
-
-def test_presets_of_the_split(split):
-    for name, values in split.presets.items():
-        split.preset(name)
-        assert values.items() <= dict(split.values).items()
-    split.reset()
-    assert split.values == {"subclasses": 5, "beta": 0.3, "t_aux": 0.5}
-
-
-@pytest.mark.parametrize("wrong", [{"subclasses": 0}, {"subclasses": 11}, {"subclasses": 2.5}, {"beta": -0.1},
-                                   {"beta": 3.5}, {"t_aux": 0}, {"t_aux": 5}, {"temperature": 4}])
-def test_wrong_values_of_the_split_are_one_sentence(split, refuses, wrong):
-    before = dict(split.values)
-    with refuses(*wrong):
-        split.set(**wrong)
-    assert dict(split.values) == before
-
-
-@pytest.mark.parametrize("wrong", [{"seeds": 0}, {"steps": 0}, {"data": "letters"}, {"t_aux": -1}])
-def test_impossible_splits_are_refused(refuses, wrong):
-    with refuses(next(iter(wrong))):
-        SplitMyClass(**wrong)
-
-
-@pytest.mark.alone
-def test_setting_a_value_while_teachers_learn_takes_milliseconds(endless_split):
-    acts_at_once(endless_split, "beta", [0.5 + i / 10 for i in range(20)],
-                 lambda panel: panel.knobs and panel.knobs["beta"])
+def test_other_data_is_refused(refuses):
+    with refuses("data", "letters"):
+        SplitMyClass(data="letters")

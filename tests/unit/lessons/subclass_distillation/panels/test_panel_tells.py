@@ -1,6 +1,5 @@
 """What the teacher tells: its answers, entropies and names; panels without a reader."""
 
-import math
 
 import numpy as np
 import pytest
@@ -8,21 +7,14 @@ import scipy.special
 import scipy.stats
 import torch
 from helpers import (
-    answers_at_once,
-    headless_page,
     per_cent,
     x,
     y,
 )
-from quick_subclass_panels import QuickRace, QuickSplit
 
 from kdutils.cohorts import Splits
 from kdutils.datasets import grouped
 from kdutils.lessons.subclass_distillation.panels import scenes
-from kdutils.lessons.subclass_distillation.panels.few_labels_race import FewLabelsRace
-from kdutils.lessons.subclass_distillation.panels.split_my_class import (
-    SplitMyClass,
-)
 from kdutils.lessons.subclass_distillation.panels.what_teacher_tells import (
     TEMPERATURES,
     WhatTheTeacherTells,
@@ -158,40 +150,6 @@ def test_hovering_names_the_outputs(tells):
         assert bars.hovertext[k] == f"subclass {k % 5 + 1} of {('0-4', '5-9')[k // 5]}, {alike}"
     tells.set(teacher="oracle", digit=8, temperature=1.0)
     assert "on one like an 8 and" in tells.reading()
-
-
-def test_presets_of_what_the_teacher_tells(tells):
-    said = set()
-    for name, values in tells.presets.items():
-        tells.preset(name)
-        assert values.items() <= dict(tells.values).items()
-        said.add(tells.reading())
-    assert len(said) == len(tells.presets)
-
-
-@pytest.mark.parametrize("wrong", [{"digit": 10}, {"temperature": 0}, {"temperature": math.nan},
-                                   {"teacher": "strict"}])
-def test_wrong_values_of_what_the_teacher_tells_are_one_sentence(tells, refuses, wrong):
-    before = tells.reading()
-    with refuses(*wrong):
-        tells.set(**wrong)
-    assert tells.reading() == before
-
-
-@pytest.mark.alone
-def test_what_the_teacher_tells_answers_at_once(tells):
-    answers_at_once(tells, [{"temperature": 1 + i / 4, "digit": i % 10} for i in range(20)])
-
-
-# ---- without a reader ---------------------------------------------------------------------------------------------
-
-@pytest.mark.parametrize("make", [lambda: QuickSplit(seeds=2, steps=10), lambda: SplitMyClass("toy", seeds=1, steps=10),
-                                  WhatTheTeacherTells, lambda: QuickRace(seeds=2, steps=10)],
-                         ids=["split", "toy", "tells", "race"])
-def test_headless_a_panel_is_its_whole_figure_and_its_sentence(make, monkeypatch):
-    panel = headless_page(make, monkeypatch)
-    if isinstance(panel, FewLabelsRace):
-        assert [answer.labels for answer in panel.answers] == [20, 100, 1000, 50] and panel.values["labels"] == 50
 
 
 def test_the_file_of_a_map_is_small():
