@@ -17,7 +17,7 @@ QUICK = {
     "FamilyTree": {"generations": 2, "steps": 20, "transfer": 60}, "SplitMyClass": {"steps": 30},
     "FewLabelsRace": {"steps": 30}, "ConfidenceMeter": {"steps": 30, "teacher_steps": 20, "width": 32},
     "GazeLab": {"steps": 30, "labels": 80, "own": 30, "teacher_steps": 60, "queries": 50},
-    "PoisonLabels": {"steps": 30, "images": 60}, "LongTail": {"steps": 30}, "MethodRace": {"steps": 15},
+    "PoisonLabels": {"steps": 30, "images": 60}, "LongTail": {"steps": 30}, "MethodRace": {"steps": 5},
 }
 # Where a snapshot is a generation, or a share of all steps.
 APART = {"FamilyTree", "LongTail", "MethodRace", "PoisonLabels"}
@@ -44,14 +44,6 @@ class Case:
         panel.patience = 60.0
         return panel
 
-    def endless(self) -> Panel:
-        """A run that goes on until it is stopped: at full speed, or where snapshots lie far apart, between two."""
-        if self.kind.__name__ not in APART:
-            return self.make(steps=1_000_000, full_speed=True)
-        panel = self.make()
-        panel.pace = 0.01
-        return panel
-
 
 CASES = [Case(kind) for kind in catalog.panels()]
 CASES += [Case(one.kind, (("data", "digits"),)) for one in CASES if one.arguments.get("data") == "toy"]
@@ -62,8 +54,18 @@ ANSWERING = [case for case in CASES if issubclass(case.kind, AnsweringPanel)]
 
 @cache
 def shared(case: Case) -> Panel:
-    """The one that all tests share which leave it as it was opened."""
-    return case.make()
+    """The one that tests share, opened with other values than the defaults: it is reset after each."""
+    return case.make(**{control.name: another(control, control.default) for control in case.kind.controls})
+
+
+@cache
+def endless(case: Case) -> Panel:
+    """Shared too: a run goes on until it is stopped, at full speed, or where snapshots lie far apart, slowly."""
+    if case.kind.__name__ not in APART:
+        return case.make(steps=1_000_000, full_speed=True)
+    panel = case.make()
+    panel.pace = 0.01
+    return panel
 
 
 def wrong_values(control: Control) -> list:
@@ -86,10 +88,10 @@ def allowed_values(control: Control) -> list:
     return [control.low, int(middle) if isinstance(control, Slider) and control.whole else middle, control.high]
 
 
-def another(panel: Panel, control: Control):
-    """An allowed value that the control does not have now, and that the page offers."""
+def another(control: Control, now):
+    """An allowed value that is not `now`, and that the page offers."""
     values = control.options if isinstance(control, Choice) else (control.low, control.high)
-    return next(value for value in values if value != panel.values[control.name])
+    return next(value for value in values if value != now)
 
 
 def looks(panel: Panel) -> tuple[str, str]:

@@ -171,8 +171,7 @@ class TrainingPanel(Panel):
         with self.lock:
             self.chart.reset()
             self.forget()
-            if self._widget is not None:
-                self.recorded = recorded.load(self)
+            self.recorded = None if self._widget is None else recorded.load(self)
             self.refresh(frozenset(self.values))
         self.say(self.invitation())
 

@@ -3,14 +3,17 @@
 import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
+from helpers import until
 
+from kdutils.datasets import CARDS
+from kdutils.datasets import catalog as shelf
 from kdutils.datasets import fetch as fetching
 from kdutils.datasets.fetch import Download, fetch
-from kdutils.datasets.files import File
+from kdutils.datasets.files import File, Layout
 from kdutils.errors import ParameterError
-from kdutils.locks import alone
 
 CONTENT = bytes(range(256)) * 40
 FILE = File("set.bin", len(CONTENT), hashlib.md5(CONTENT).hexdigest())
@@ -144,27 +147,28 @@ def test_a_full_disk_is_no_fault_of_the_network(get, liar, tiny_disk):
         fetch(Download(big, (liar.url + "much",)), tiny_disk)
 
 
-def test_two_at_once_fetch_a_file_once_and_the_second_says_that_it_waits(liar, tmp_path):
-    download, waits, begun = Download(FILE, (liar.url + "slowly",)), [], threading.Event()
+def test_two_at_once_fetch_a_data_set_once_and_the_second_says_that_it_waits(liar, tmp_path, monkeypatch):
+    """Catches a lock that is not taken, and a second one that fetches again what the first has brought."""
+    said, begun, waited = [], threading.Event(), threading.Event()
 
     def slowly(request, start):
         begun.set()
-        assert waited.wait(60)
+        assert until(lambda: waited.is_set() or len(liar.asked) > 1)
         honest(request, start)
 
-    waited = threading.Event()
     liar.answers["slowly"] = slowly
-
-    def one():
-        with alone(tmp_path / ".lock", 60, lambda: (waits.append(1), waited.set())):
-            return fetch(download, tmp_path)
-
+    layout = Layout("one file", (FILE,), lambda paths: pytest.fail("nobody has loaded it"))
+    monkeypatch.setitem(CARDS, "cifar-100", replace(CARDS["cifar-100"], layouts=(layout,), downloads=(
+        Download(FILE, (liar.url + "slowly",)),)))
+    monkeypatch.setattr(shelf.tqdm, "write", lambda words, **_: (said.append(words), waited.set()))
+    monkeypatch.setenv("KDUTILS_DATA", str(tmp_path))
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(one)
+        first = pool.submit(shelf.get, "cifar-100")
         assert begun.wait(60)
-        second = pool.submit(one)
-        assert first.result() == second.result() == tmp_path / FILE.path
-    assert waits == [1] and len(liar.asked) == 1 and names(tmp_path) == [FILE.path]
+        second = pool.submit(shelf.get, "cifar-100")
+        assert first.result() == second.result() == tmp_path
+    assert said == ["Another process is fetching cifar-100; this one waits for it."] and len(liar.asked) == 1
+    right(tmp_path / FILE.path, tmp_path)
 
 
 def test_a_disagreeing_server_never_gets_a_wrong_file_its_name(get, liar, tmp_path):

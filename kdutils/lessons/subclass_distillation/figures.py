@@ -20,7 +20,6 @@ METRICS = {"hungarian": "Hungarian accuracy on hidden classes (%)", "nmi": "NMI 
            "ari": "ARI with hidden classes (x100)", "purity": "purity (%)", "used": "subclasses used",
            "accuracy": "accuracy on classes (%)"}
 MAIN = ("hard labels", "two-class", "subclass", "oracle")
-RIVALS = ("subclass", "k-means teacher", "penultimate layer", "no auxiliary loss")
 CLICK_METRICS = {"log_loss": "log-loss", "auc": "AUC"}
 UNITS = {"log_loss": "nats", "auc": "points"}
 

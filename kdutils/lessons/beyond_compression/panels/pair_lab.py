@@ -34,7 +34,6 @@ class PairLab(FollowingPanel):
     """
 
     axis = ""
-    bands = ("accuracy",)        # the uids of the bands that grow, one per kind
 
     def __init__(self, seeds: int = 10, steps: int = 400, **values):
         self.lab = Splits.open("digits", seeds)

@@ -124,10 +124,3 @@ def test_temperature_moved_in_a_pause_marks_the_answer(race):
     race.train()
     assert race.wait(60) and race.answers[-1].mixed and race.answers[-1].temperature == 1.0
     assert x(race, "subclass answers") == [] and len(x(race, "subclass others")) == 1
-
-
-def test_one_seed_has_no_interval():
-    panel = QuickRace(seeds=1, steps=10)
-    panel.run()
-    np.testing.assert_array_equal(y(panel, "oracle low"), y(panel, "oracle mean"))
-    assert "(1 seed, no interval)" in panel.reading()
