@@ -8,8 +8,11 @@ UNDRAWN = """() => [...document.querySelectorAll('math')].filter(one => {
 
 
 def test_the_page_is_read_without_a_network(notebook, execute, browser):
-    """Catches a formula left as TeX, a table that pushes a phone's page sideways, a script from another host."""
+    """Catches a formula left as TeX, a table that pushes a phone's page sideways or is left as its source (a bar
+    in a cell is enough), a script from another host.
+    """
     html = execute(notebook, profile="smoke").html
+    assert "|--" not in html.read_text(encoding="utf-8").replace(" ", ""), "a table was not drawn"
     for width, height in ((360, 740), (1280, 800)):
         context = browser.new_context(viewport={"width": width, "height": height}, offline=True)
         page, asked, said = context.new_page(), [], []
