@@ -70,12 +70,13 @@ def png(figure: go.Figure, width: int = 900) -> bytes:
 
 
 def _whole(canvas: Figure, width: int, height: int) -> Bbox:
-    """The figure's area in inches, taller where a legend of two rows or a title below long labels would be cut off."""
-    drawn = canvas.get_tightbbox(canvas.canvas.get_renderer())
-    room = 4 / DPI
-    low = drawn.y0 - room if drawn.y0 < 0 else 0
-    high = drawn.y1 + room if drawn.y1 > height / DPI else height / DPI
-    return Bbox([[0, math.floor(low * DPI) / DPI], [width / DPI, math.ceil(high * DPI) / DPI]])
+    """The figure's area in inches; larger where a legend of two rows or the title of an axis would be cut off."""
+    drawn, room = canvas.get_tightbbox(canvas.canvas.get_renderer()), 4 / DPI
+    x0, y0 = (low - room if low < 0 else 0 for low in (drawn.x0, drawn.y0))
+    x1, y1 = (high + room if high > size / DPI else size / DPI
+              for high, size in ((drawn.x1, width), (drawn.y1, height)))
+    return Bbox([[math.floor(x0 * DPI) / DPI, math.floor(y0 * DPI) / DPI],
+                 [math.ceil(x1 * DPI) / DPI, math.ceil(y1 * DPI) / DPI]])
 
 
 def fewer_colours(picture: bytes) -> bytes:

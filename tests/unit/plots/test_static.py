@@ -209,13 +209,17 @@ def test_no_name_of_a_long_legend_is_cut_off_and_names_read_in_rows():
     assert picture(figure.update_layout(margin_t=60), width=900).shape[0] == 400         # there is room: nothing grows
 
 
-def test_a_title_below_labels_of_three_lines_is_not_cut_off():
-    labels = {"tickvals": [5], "ticktext": ["one<br>two<br>three"], "title": {"text": "M", "font_color": RED}}
-    short, tall = (picture(framed(go.Scatter(x=[5], y=[5]), xaxis=labels, margin={"b": room}), width=400)
+def test_a_title_of_an_axis_is_not_cut_off():
+    """Beneath labels of three lines, and beside long numbers where the margin is small."""
+    lines = {"tickvals": [5], "ticktext": ["one<br>two<br>three"], "title": {"text": "MMM"}}
+    short, tall = (picture(framed(go.Scatter(x=[5], y=[5]), xaxis=lines, margin={"b": room}), width=400)
                    for room in (50, 99))
-    assert len(short) > 400 and len(tall) == 400
-    dark = [(page[-45:] < 0.7).all(-1).any(1) for page in (short, tall)]
-    assert dark[0].any() and not dark[0][-2:].any()                             # ends before the edge
+    assert short.shape[0] > 400 and tall.shape[:2] == (400, 400)
+    numbers = {"range": [0, 10], "tickvals": [5], "ticktext": ["1,000,000"], "title": {"text": "MMM"}}
+    wide = picture(framed(go.Scatter(x=[5], y=[5]), yaxis=numbers), width=400)
+    assert wide.shape[0] == 400 and wide.shape[1] > 400
+    for page, edge in ((short, short[-3:]), (wide, wide[:, :3])):
+        assert (page < 0.6).any() and (edge > 0.9).all()                        # ends before the edge
 
 
 @pytest.mark.parametrize("trace", [go.Pie(values=[1, 2]), go.Box(y=[1, 2]), go.Scatter3d(x=[1], y=[1], z=[1])])
