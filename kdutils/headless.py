@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import PurePath
 
 from kdutils.errors import ParameterError
 
@@ -38,6 +39,12 @@ def host() -> str:
         "Jupyter": "JPY_SESSION_NAME" in os.environ and os.environ.get("KAGGLE_KERNEL_RUN_TYPE") != "Batch",
     }
     return next((name for name, here in signs.items() if here), "")
+
+
+def page() -> str:
+    """The name of the notebook that is open, without its folder and .ipynb, where its front end tells; "" elsewhere."""
+    path = os.environ.get("JPY_SESSION_NAME") or _notebook_names().get("__vsc_ipynb_file__") or ""
+    return PurePath(str(path).replace("\\", "/")).stem
 
 
 def _notebook_names() -> dict:

@@ -14,6 +14,7 @@ from nbconvert.preprocessors import TagRemovePreprocessor
 from nbformat import NotebookNode
 
 from kdutils.course.session import RECORD
+from kdutils.live.settings import LOOK
 
 _CODE = re.compile(r"(^```.*?^```|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 _FORMULA = re.compile(r"\$\$(?P<display>.+?)\$\$|(?<![\\$])\$(?P<inline>[^$\n]+?)(?<!\\)\$", re.DOTALL)
@@ -67,6 +68,7 @@ def handout(executed: NotebookNode, title: str) -> str:
     for cell in shown.cells:
         if cell.cell_type == "code":  # the figure alone
             cell.metadata["jupyter"] = {"source_hidden": True}
+            cell.outputs = [one for one in cell.outputs if LOOK not in one.get("data", {}).get("text/html", "")]
         else:
             cell.source = _ANSWER.sub(r"- \1\n", cell.source)
     head = NotebookNode(cell_type="markdown", id="title", metadata={}, source=f"# {title.replace('_', ' ')}")

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import kdutils
 from kdutils import cache
+from kdutils import pages as course_pages
 from kdutils.errors import ParameterError
 
 FIRST = "00_start_here.ipynb"
@@ -29,20 +29,13 @@ class Copied:
     kept: tuple[str, ...]
 
 
-def source() -> Path:
-    """Where the pages lie: in an installed package inside it, in a clone beside it."""
-    package = Path(kdutils.__file__).parent
-    inside = package / "notebooks"
-    return inside if inside.is_dir() else package.parent / "notebooks"
-
-
 def copy(folder: Path, pages: Path | None = None) -> Copied:
     """Put the notebooks and teaching notes of the course into `folder`, which is made if need be.
 
-    pages: where they are taken from; `source()` if it is not given. Raises ParameterError where the folder cannot be
-    written, and where it is that of the pages themselves: they are there already.
+    pages: where they are taken from; those of the course if it is not given. Raises ParameterError where the folder
+    cannot be written, and where it is that of the pages themselves: they are there already.
     """
-    pages = source() if pages is None else pages
+    pages = course_pages.folder() if pages is None else pages
     if folder.resolve() == pages.resolve():
         return Copied((), ())
     try:

@@ -1,5 +1,5 @@
-// What a panel's card needs of the page: the stage, names that ipywidgets leaves unsaid, few stops of the Tab key, and a
-// word to the reader when its kernel is gone.
+// What a panel's card needs of the page: the stage and what is asked on it, names that ipywidgets leaves unsaid, few
+// stops of the Tab key, and a word to the reader when its kernel is gone.
 
 const GONE = "The kernel of this page was restarted: this panel shows what it last drew. Run its cell again.";
 const ICON = '<svg viewBox="0 0 12 12" aria-hidden="true"><path d="M1 4V1h3M8 1h3v3M11 8v3H8M4 11H1V8"/></svg>';
@@ -11,8 +11,8 @@ const seconds = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // The panel alone on the screen: full screen where that is allowed, else over the whole window.
 class Stage {
-  constructor(card, button) {
-    Object.assign(this, { card, button, fitting: false });
+  constructor(card, button, asked) {
+    Object.assign(this, { card, button, asked, fitting: false });
     this.sizes = new ResizeObserver(() => this.fit());
     this.words = new MutationObserver(() => this.fit(true));
   }
@@ -22,9 +22,10 @@ class Stage {
   async enter() {
     const { card } = this;
     card.classList.add("kd-stage");
+    this.asked.show(card);
     card.dataset.lmSuppressShortcuts = "true"; // JupyterLab's keys would act on a cell that nobody sees
     this.tell();
-    addEventListener("keydown", this.escape, true);
+    addEventListener("keydown", this.keys, true);
     document.addEventListener("fullscreenchange", this.changed);
     try {
       await card.requestFullscreen();
@@ -43,11 +44,12 @@ class Stage {
     const { card } = this;
     this.sizes.disconnect();
     this.words.disconnect();
-    removeEventListener("keydown", this.escape, true);
+    removeEventListener("keydown", this.keys, true);
     document.removeEventListener("fullscreenchange", this.changed);
     if (document.fullscreenElement === card) document.exitFullscreen().catch(() => {});
     if (card.popover) { card.hidePopover(); card.popover = null; }
     card.classList.remove("kd-stage");
+    this.asked.hide();
     card.style.removeProperty("--kd-type");
     delete card.dataset.lmSuppressShortcuts;
     this.tell();
@@ -56,10 +58,11 @@ class Stage {
 
   toggle() { if (this.on) this.leave(); else this.enter(); }
 
-  escape = (event) => {
-    if (event.key !== "Escape") return;
+  keys = (event) => {
+    if (event.key === "Escape") this.leave();
+    else if (!this.asked.key(event)) return;
+    event.preventDefault();
     event.stopImmediatePropagation();
-    this.leave();
   };
 
   changed = () => { if (document.fullscreenElement !== this.card && !this.card.popover) this.leave(); };
@@ -87,7 +90,48 @@ class Stage {
     const { card } = this, reading = card.querySelector(".kd-reading");
     const inside = (box) => !box || box.scrollHeight <= box.clientHeight + 1 && box.scrollWidth <= box.clientWidth + 1;
     const controls = card.querySelector(".kd-controls"), bar = card.querySelector(".kd-bar");
-    return [card, reading, controls, bar].every(inside);
+    return [card, reading, controls, bar, this.asked.line].every(inside);
+  }
+}
+
+// What the teaching note asks, one line at a time, on the stage alone.
+class Asked {
+  constructor(lines) {
+    Object.assign(this, { lines, at: 0, line: null });
+  }
+
+  show(card) {
+    if (!this.lines.length) return;
+    this.line = document.createElement("div");
+    this.line.className = "kd-asked";
+    this.line.setAttribute("aria-live", "polite");
+    const next = document.createElement("button");
+    next.type = "button";
+    next.title = "The next line of the teaching note (N, or Page Down); Shift+N goes back";
+    next.addEventListener("click", () => this.go(1));
+    this.line.append(document.createElement("span"), next);
+    card.append(this.line);
+    this.go(0);
+  }
+
+  hide() { this.line?.remove(); this.line = null; }
+
+  go(by) {
+    const count = this.lines.length;
+    this.at = (this.at + by + count) % count;
+    const [words, next] = this.line.children;
+    words.textContent = this.lines[this.at];
+    next.textContent = `Next (${this.at + 1} of ${count})`;
+  }
+
+  // Whether this key was for the line. A presenter's key is Page Down, which on a slider is the slider's.
+  key({ key, target, ctrlKey, metaKey, altKey }) {
+    if (!this.line || ctrlKey || metaKey || altKey || target.isContentEditable || target.matches?.("select, input"))
+      return false;
+    const free = !target.matches?.("[role=slider]");
+    const by = { n: 1, N: -1, PageDown: free && 1, PageUp: free && -1 }[key];
+    if (by) this.go(by);
+    return Boolean(by);
   }
 }
 
@@ -159,7 +203,7 @@ function nameParts(card) {
 
 // ---- the view -------------------------------------------------------------------------------------------------------
 
-async function render({ el }) {
+async function render({ model, el }) {
   const closed = new AbortController();
   const button = document.createElement("button");
   button.type = "button";
@@ -182,7 +226,7 @@ async function render({ el }) {
     while (!el.closest(".kd-panel")?.isConnected && !closed.signal.aborted) await seconds(100);
     if (closed.signal.aborted) return;
     const card = el.closest(".kd-panel");
-    stage = new Stage(card, button);
+    stage = new Stage(card, button, new Asked(model.get("lines")));
     button.addEventListener("click", () => stage.toggle());
     card.addEventListener("keydown", keys);
     nameParts(card);

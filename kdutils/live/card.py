@@ -3,6 +3,10 @@
 from pathlib import Path
 
 import anywidget
+import traitlets
+
+from kdutils import pages
+from kdutils.headless import page
 
 
 class CardTools(anywidget.AnyWidget):
@@ -12,3 +16,10 @@ class CardTools(anywidget.AnyWidget):
     """
 
     _esm = (Path(__file__).parent / "card.js").read_text(encoding="utf-8")
+    lines = traitlets.List(traitlets.Unicode(), help="what is asked on the stage, one by one").tag(sync=True)
+
+
+def asked_on_stage(panel) -> tuple[str, ...]:
+    """What the teaching note of the page asks while this panel is on the stage; nothing for a panel of no lesson."""
+    lesson = type(panel).__module__.removeprefix("kdutils.lessons.").partition(".")[0]
+    return pages.stage_lines(pages.note(page(), lesson), f"{panel.title}, {getattr(panel, 'variant', '')}", panel.title)

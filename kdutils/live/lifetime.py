@@ -4,9 +4,12 @@ Without this every panel would live as long as its kernel: ipywidgets keeps each
 keeps what a cell returned.
 """
 
+import threading
 import weakref
 
 _shown: dict[str, tuple[str, weakref.WeakSet]] = {}    # by cell: the run that showed panels last, and these panels
+_newest: dict[str, weakref.ref] = {}    # by kind: the panel that was made last
+_newest_lock = threading.Lock()
 
 
 def shown(panel) -> None:
@@ -27,6 +30,19 @@ def shown(panel) -> None:
         if id(one) not in still:
             one.close()
             _forget(one)
+
+
+def stop_former(panel) -> None:
+    """Running a cell again makes a new panel: the former one of the same kind must not go on training behind it.
+
+    Kinds are told apart by name: a class that is defined in a notebook is a new class after its cell ran again.
+    """
+    kind = f"{type(panel).__module__}.{type(panel).__qualname__} {panel.variant}"
+    with _newest_lock:
+        former = _newest.get(kind, lambda: None)()
+        _newest[kind] = weakref.ref(panel)
+    if former is not None:
+        former.stop()
 
 
 def close_widgets(widget) -> None:

@@ -40,6 +40,7 @@ class Panel:
     title: str = ""
     controls: tuple[Slider | LogSlider | Choice, ...] = ()
     presets: Mapping[str, Mapping] = MappingProxyType({})
+    static_presets: tuple[str, ...] = ()    # shown, folded, where nobody can move a control; without names, two are
     delay = 0.15      # seconds of quiet after which a control counts as released
 
     def __init_subclass__(cls, **kwargs):
@@ -110,6 +111,9 @@ class Panel:
 
     def before_static(self) -> None:
         """The panel is about to be shown where nobody can act on it: what should its figure have?"""
+
+    def before_preset(self) -> None:
+        """The same after a preset was set."""
 
     def change(self, values: Mapping) -> frozenset[str]:
         """Change values, all or none; the names of those that are others now."""
@@ -250,9 +254,12 @@ class Panel:
         shown(self)
         display(self._repr_mimebundle_(), raw=True)
         if headless():
+            from kdutils.live.settings import folded
             from kdutils.plots.base import caption
 
             display(caption(self.reading()))
+            if others := folded(self):
+                display(others, raw=True)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         if headless():
@@ -271,7 +278,7 @@ class Panel:
     def _build_widget(self):
         import ipywidgets as widgets
 
-        from kdutils.live.card import CardTools
+        from kdutils.live.card import CardTools, asked_on_stage
         from kdutils.live.live_figure import LiveText
 
         for control in self.controls:
@@ -289,7 +296,7 @@ class Panel:
         self.chart.view.add_class("kd-figure")
         controls = row_of("kd-controls", self.inputs.values())
         buttons = row_of("kd-bar", [*self.toolbar(), row_of("kd-buttons kd-presets", [*presets, reset])])
-        head = row_of("kd-head", [title, self._status_line, CardTools()])
+        head = row_of("kd-head", [title, self._status_line, CardTools(lines=list(asked_on_stage(self)))])
         card = widgets.VBox([head, controls, buttons, self.chart.view, self._reading_line])
         return card.add_class("kd-panel")
 

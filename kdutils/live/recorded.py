@@ -25,10 +25,12 @@ FILE = "recorded.json"
 class RecordedAnswer:
     """One panel's recording. traces: {uid: {"points": {axis: numbers}, "look": patch}}. layout: a patch.
 
-    reading: the panel's sentence about it. seeds: how many networks of each kind. seconds: what the run took.
+    values: of its controls. settings: what else it hangs on, by the panel's own word. reading: the panel's sentence
+    about it. seeds: how many networks of each kind. seconds: what the run took.
     """
 
     values: Mapping
+    settings: Mapping
     traces: Mapping
     layout: Mapping
     reading: str
@@ -71,8 +73,9 @@ def record(panel) -> RecordedAnswer:
         if look or moved:       # columns of a trace must be equally long: all of them or none
             traces[uid] = {"points": {axis: _short(values) for axis, values in now[uid].items()} if moved else {},
                            "look": look}
-    return RecordedAnswer(dict(panel.values), traces, _difference(before["layout"], after["layout"]), panel.reading(),
-                          time.strftime("%Y-%m-%d"), panel.n_seeds, torch.__version__, round(seconds, 1))
+    return RecordedAnswer(dict(panel.values), dict(panel.settings()), traces,
+                          _difference(before["layout"], after["layout"]), panel.reading(), time.strftime("%Y-%m-%d"),
+                          panel.n_seeds, torch.__version__, round(seconds, 1))
 
 
 def name_of(panel) -> str:
@@ -86,14 +89,16 @@ def path_of(kind: type) -> Path:
 
 
 def load(panel) -> RecordedAnswer | None:
-    """The recording of this panel, if its lesson has one."""
+    """The recording of this panel, if its lesson has one; none of other values than the panel was opened with."""
     try:
         path = path_of(type(panel))
     except (OSError, TypeError):        # a panel that was defined in a notebook
         return None
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     entry = kept.get(name_of(panel))
-    return RecordedAnswer(**entry) if entry else None
+    if not entry or entry["values"] != dict(panel.opened_with) or entry["settings"] != dict(panel.settings()):
+        return None
+    return RecordedAnswer(**entry)
 
 
 def save(panel, answer: RecordedAnswer) -> Path:

@@ -1,13 +1,12 @@
 """A panel with a run: Train, Pause, Step, Stop, while the figure grows. The run itself is a Runner's."""
 
-import threading
 import time
-import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 from kdutils.errors import positive
 from kdutils.live import recorded
+from kdutils.live.lifetime import stop_former
 from kdutils.live.panel import Panel, row_of, sentence
 from kdutils.live.runner import Runner
 from kdutils.live.work import Job, Progress, State
@@ -49,7 +48,7 @@ class TrainingPanel(Panel):
         self._off: frozenset[str] = frozenset()     # those that wait for their turn
         self._hold = 0.0        # until when a sentence stays before progress goes on
         super().__init__(**values)
-        _stop_former(self)
+        stop_former(self)
 
     # ---- for subclasses -------------------------------------------------------------------------------------------
 
@@ -73,6 +72,10 @@ class TrainingPanel(Panel):
     def finish(self) -> None:
         """The run is complete."""
 
+    def settings(self) -> Mapping:
+        """What its answers hang on beside its controls, such as {"m": 2.0}: a recording of others is not shown."""
+        return {}
+
     def forget(self) -> None:
         """Reset: drop what earlier runs left in the subclass. The figure is back at its start; draw follows."""
 
@@ -89,6 +92,11 @@ class TrainingPanel(Panel):
                 self.train()
             self.wait()
         elif self.state == "idle":
+            self.run()
+
+    def before_preset(self) -> None:
+        """Run to the end, unless the values only choose what of the last run is drawn."""
+        if not self.draws_at_once:
             self.run()
 
     # ---- from Python ----------------------------------------------------------------------------------------------
@@ -322,25 +330,6 @@ class AnsweringPanel(TrainingPanel):
             self._anew_because = ""
         else:
             super().run_changed()
-
-
-# ---- one run per kind of panel ------------------------------------------------------------------------------------
-
-_newest: dict[str, weakref.ref] = {}
-_newest_lock = threading.Lock()
-
-
-def _stop_former(panel: TrainingPanel) -> None:
-    """Running a cell again makes a new panel: the former one of the same kind must not go on training behind it.
-
-    Kinds are told apart by name: a class that is defined in a notebook is a new class after its cell ran again.
-    """
-    kind = f"{type(panel).__module__}.{type(panel).__qualname__} {panel.variant}"
-    with _newest_lock:
-        former = _newest.get(kind, lambda: None)()
-        _newest[kind] = weakref.ref(panel)
-    if former is not None:
-        former.stop()
 
 
 def _duration(seconds: float) -> str:

@@ -1,7 +1,7 @@
 """What the figures of every notebook share: bands, intervals, images, tables, and how they are shown."""
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -62,28 +62,50 @@ def _sentence(text: str) -> str:
 
 
 @dataclass(frozen=True)
+class Group:
+    """Rows of a table that belong together: `size` of them, under `head`, which opens and folds them."""
+
+    head: str
+    size: int
+    is_open: bool = True
+
+
+@dataclass(frozen=True)
 class Table:
     """A table of text, left-aligned on the page and readable as text. A newline begins a line of a cell.
 
     css: the style of single columns, by name. Cells of a column "verdict" have the verdict's colour at their side.
-    note: a sentence under the table.
+    note: a sentence under the table. groups: of all rows, in their order; on a page each is a table of its own, without
+    the first column, which its head tells.
     """
 
     frame: pd.DataFrame
     css: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+    groups: Sequence[Group] = ()
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        rules = [{"selector": "th, td", "props": "text-align: left; vertical-align: top; white-space: pre-line"}]
-        rules += [{"selector": f"td.col{self.frame.columns.get_loc(name)}", "props": props}
-                  for name, props in self.css.items()]
-        verdicts = self.frame.columns.intersection(["verdict"])
-        styled = self.frame.style.map(_verdict_border, subset=verdicts).format(escape="html")
-        styled = styled.format_index(escape="html", axis="columns")
-        page = styled.hide(axis="index").set_table_styles(rules).to_html()
+        page = "".join(self._folded()) if self.groups else self._html(self.frame)
         in_lines = self.frame.map(lambda cell: cell.replace("\n", "; ") if isinstance(cell, str) else cell)
         return {"text/html": page + (_sentence(self.note) if self.note else ""),
                 "text/plain": "\n".join(filter(None, [in_lines.to_string(index=False), self.note]))}
+
+    def _folded(self) -> Iterator[str]:
+        at = 0
+        for group in self.groups:
+            rows = self.frame.iloc[at:at + group.size, 1:].reset_index(drop=True)
+            yield (f"<details{' open' * group.is_open}><summary>{html.escape(group.head)}</summary>"
+                   f"{self._html(rows)}</details>")
+            at += group.size
+
+    def _html(self, frame: pd.DataFrame) -> str:
+        rules = [{"selector": "th, td", "props": "text-align: left; vertical-align: top; white-space: pre-line"}]
+        rules += [{"selector": f"td.col{frame.columns.get_loc(name)}", "props": props}
+                  for name, props in self.css.items()]
+        verdicts = frame.columns.intersection(["verdict"])
+        styled = frame.style.map(_verdict_border, subset=verdicts).format(escape="html")
+        styled = styled.format_index(escape="html", axis="columns")
+        return styled.hide(axis="index").set_table_styles(rules).to_html()
 
 
 def marked(verdict: str, words: str = "") -> str:
@@ -113,12 +135,19 @@ def digit_gallery(data: Dataset, indices: Sequence[int], titles: Sequence[str] =
 
 
 def claims_table(results: Results, chosen: Sequence[claims.Claim]) -> Table:
-    """Claims, what was measured and the verdicts: a row per part, and how many intervals miss by chance alone."""
-    rows = [{"claim": "" if i else f"{claim.id}: {claim.statement}", "what is measured": finding.part.says,
-             "measured [95%]": _span(finding.effect), "in": finding.part.unit, "said to be": finding.part.rule,
-             "verdict": marked(finding.verdict, finding.words)}
-            for claim in chosen for i, finding in enumerate(claims.findings(claim, results))]
-    return Table(pd.DataFrame(rows), {"measured [95%]": "white-space: nowrap"}, _by_chance(len(rows)))
+    """Claims, what was measured and the verdicts: a row per part, and how many intervals miss by chance alone.
+
+    On a page a claim is a line with its verdict, and its parts are folded where all of it was seen.
+    """
+    rows, groups = [], []
+    for claim in chosen:
+        found, said = claims.findings(claim, results), f"{claim.id}: {claim.statement}"
+        whole = claims.verdict(claim, results)
+        groups.append(Group(f"{marked(whole)} · {said}", len(found), whole != claims.SEEN))
+        rows += [{"claim": "" if i else said, "what is measured": finding.part.says,
+                  "measured [95%]": _span(finding.effect), "in": finding.part.unit, "said to be": finding.part.rule,
+                  "verdict": marked(finding.verdict, finding.words)} for i, finding in enumerate(found)]
+    return Table(pd.DataFrame(rows), {"measured [95%]": "white-space: nowrap"}, _by_chance(len(rows)), groups)
 
 
 def _by_chance(intervals: int) -> str:

@@ -118,6 +118,7 @@ def test_a_reader_works_through_the_page(lab, notebook, name, figures, formula, 
 
     predict_and_look_again(page, formula[0], formula[2])
     slid_to = a_slider_by_keyboard_moves_the_figure(page.panel(formula[1]))
+    the_note_is_asked_line_by_line_on_the_stage(page.panel(formula[1]))
     learnt, said = train_then_stop(page.panel(training[1]))
     predict_and_look_again(page, training[0], training[2])
     open_a_recall_option(page)
@@ -181,6 +182,21 @@ def a_slider_by_keyboard_moves_the_figure(panel) -> str:
     now = slider.get_attribute("aria-valuetext")
     expect(panel.locator(".kd-reading")).to_have_text(re.compile(rf"At T = {re.escape(now)} "))
     return now
+
+
+def the_note_is_asked_line_by_line_on_the_stage(panel) -> None:
+    keyboard, line = panel.page.keyboard, panel.locator(".kd-asked span")
+    panel.get_by_role("button", name="Stage", exact=True).click()
+    expect(line).to_have_text(re.compile("^Predict: "))
+    first = line.text_content()
+    keyboard.press("n")
+    expect(line).not_to_have_text(first)
+    expect(panel.get_by_role("button", name=re.compile(r"Next \(2 of \d\)"))).to_be_visible()
+    keyboard.press("Shift+N")
+    expect(line).to_have_text(first)
+    keyboard.press("Escape")
+    expect(panel).not_to_have_class(re.compile("kd-stage"))
+    expect(line).to_have_count(0)
 
 
 def stop(panel) -> None:

@@ -46,8 +46,8 @@ def test_imports_point_down_only(room):
 def test_every_room_of_the_package_is_known():
     """A new room has to be given its place, here or above the line."""
     rooms = {path.stem for path in PACKAGE.iterdir() if (path / "__init__.py").exists() or path.suffix == ".py"}
-    assert rooms - {"__init__", "__main__"} <= {*FLOORS, "sweeps", "headless", "plots", "live", "course", "lessons",
-                                                "cli"}
+    assert rooms - {"__init__", "__main__"} <= {*FLOORS, "sweeps", "headless", "pages", "plots", "live", "course",
+                                                "lessons", "cli"}
 
 
 # ---- the four rules of the lessons -------------------------------------------------------------------------------

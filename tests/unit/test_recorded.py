@@ -1,13 +1,18 @@
 """Recorded answers: what a run adds to a figure is kept, shown pale, and gives way to the reader's own run."""
 
+import ast
 import json
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
+import showcase
 from tiny_panels import Training, button, shown
 
 import kdutils.lessons
+from kdutils import pages
+from kdutils.course.knobs import knobs
 from kdutils.lessons.record_panels import openings, record_panels
 from kdutils.live import recorded
 
@@ -60,6 +65,43 @@ def test_a_run_from_python_or_without_a_reader_never_mixes_with_it(answer):
     again.step()
     assert again.points == 1 and again.recorded is None
     assert again.stop()
+
+
+def test_a_recording_of_other_values_or_settings_is_not_shown(answer):
+    """Catches a page with other parameters on which the recorded answer of the stored ones stands as its own."""
+    other = shown(Recorded(temperature=9.0))
+    assert other.recorded is None and other.points == 0 and other.status == "Ready: Train starts a run."
+    another = Recorded()
+    another.settings = lambda: {"m": 3.0}
+    assert recorded.load(another) is None and recorded.load(Recorded()) == answer
+
+
+def opened_by_pages():
+    """(page, name of the recording, values of the controls) of every live panel of the stored pages."""
+    known = showcase.panels()
+    for path in sorted(pages.folder().glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        values = {knob.name: knob.value for knob in knobs(notebook)}
+        for cell in notebook.cells:
+            if any(tag.startswith("panel:") for tag in cell.metadata.get("tags", [])):
+                calls = [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Call)
+                         and getattr(node.func, "id", "") in known]
+                (call,) = calls
+                kind, given = known[call.func.id], {one.arg: ast.unparse(one.value) for one in call.keywords}
+                controls = {one.name: one.default for one in kind.controls}
+                controls |= {name: eval(text, {}, values) for name, text in given.items() if name in controls}
+                variants = getattr(kind, "openings", {})
+                variant = next((one for one in variants if one and given.get("data") == repr(one)), "")
+                if variants:
+                    yield path.stem, f"{kind.__name__} {variant or next(iter(variants))}".strip(), controls
+
+
+@pytest.mark.parametrize(("page", "name", "values"), opened_by_pages(), ids=lambda one: str(one)[:40])
+def test_the_recording_is_that_of_the_values_with_which_its_page_opens_the_panel(page, name, values):
+    """Catches an opening that no page has: its recording would never be shown."""
+    files = Path(kdutils.lessons.__file__).parent.glob("*/panels/recorded.json")
+    kept = {key: entry for path in files for key, entry in json.loads(path.read_text()).items()}
+    assert kept[name]["values"] == values
 
 
 def test_traces_that_a_figure_lacks_are_left_out(answer):

@@ -183,6 +183,16 @@ def test_the_table_of_claims_has_a_row_per_part(sweep):
     assert one_seed["measured [95%]"].tolist() == ["+8.0 (1 seed)", "-3.0 (1 seed)", "-"]
 
 
+def test_what_was_seen_is_folded_under_its_claim(sweep):
+    """Catches a table of three screens in which every verdict looks alike, and one that folds what was not seen."""
+    seen = claims.Claim("X2", "a paper", "Few images gain.", "dark_knowledge", CLAIM.parts[:1], paper="", why="")
+    page = plots.claims_table(sweep, [CLAIM, seen])._repr_mimebundle_()["text/html"]
+    first, second = page.split("<details")[1:]
+    assert first.startswith(" open><summary>") and "X1: Few images gain, all" in first and first.count("<tr>") == 4
+    assert second.startswith("><summary>✓ seen · X2: Few images gain.</summary>") and second.count("<tr>") == 2
+    assert "gain with 1,200" not in second and "<th" in second
+
+
 def test_the_table_of_many_claims_says_how_many_intervals_miss_by_chance(sweep):
     table = plots.claims_table(sweep, [CLAIM] * 10)
     assert table.note.startswith("Of 30 intervals at 95%, about 2 ") and "Holm" in table.note

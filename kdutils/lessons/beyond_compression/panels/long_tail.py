@@ -36,6 +36,7 @@ class LongTail(PairLab):
         Choice("method", "Beside the labels", options=METHODS,
                help="Soft targets at T = 4 alone, or the labels' own students with adjusted answers."),
     )
+    static_presets = ("Skewed, adjusted teacher", "Skewed, the control")
     presets = {"Skewed, KD": {"gamma": 0.2, "method": "KD"},
                "Skewed, adjusted teacher": {"gamma": 0.2, "method": "KD, adjusted teacher"},
                "Skewed, the control": {"gamma": 0.2, "method": "labels, adjusted answers"},

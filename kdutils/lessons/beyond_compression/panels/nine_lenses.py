@@ -51,6 +51,7 @@ class NineLenses(Panel):
                help="What is done to the features of its last hidden layer."),
         Slider("amount", "How much", low=0.0, high=1.0, step=0.02, default=0.0, help="0 is a perfect copy."),
     )
+    static_presets = ("Rotate", "Scale")
     presets = {"A perfect copy": {"amount": 0.0},
                "One image moves": {"change": "one image moves", "amount": 0.6},
                "Rotate": {"change": "rotate all features", "amount": 0.6},

@@ -35,6 +35,7 @@ class PoisonLabels(PairLab):
         Slider("alpha", "Weight of the teacher, alpha", low=0.0, high=1.0, step=0.05, default=1.0,
                help="The labels have the weight 1 - alpha."),
     )
+    static_presets = ("Poisoned, early stop",)
     presets = {"Clean": {"noise": 0.0},
                "Poisoned, early stop": {"noise": 0.6, "teacher": "stopped early", "alpha": 1.0},
                "Poisoned, by heart": {"noise": 0.6, "teacher": "trained to the end", "alpha": 1.0},

@@ -77,6 +77,8 @@ class SoftmaxPanel(Panel):
         temperature, example = self.values["temperature"], self.example
         p = example.probabilities(temperature)
         bits = float(metrics.entropy(example.logits[None], temperature)[0])
+        # Told once T has moved: a page asks first what T can change.
+        order = "" if temperature == self.opened_with["temperature"] else " The largest logit stays the largest at every T."
         return (f"At T = {temperature:.3g} this {example.label} gets probability {percent(p[example.label])}, the "
                 f"runner-up {example.second} gets {percent(p[example.second])}; the entropy is {bits:.2f} of at most "
-                f"3.32 bits. The largest logit stays the largest at every T.")
+                f"3.32 bits.{order}")

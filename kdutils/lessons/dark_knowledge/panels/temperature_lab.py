@@ -51,6 +51,7 @@ class TemperatureLab(Lab):
         Choice("transfer", "Transfer images", options=SIZES, default=100,
                help="How many images the students see. The teacher saw all 1,200."),
     )
+    static_presets = ("50 images", "All the data")
     presets = {"T = 1": {"temperature": 1.0}, "T = 4": {"temperature": 4.0}, "T = 20": {"temperature": 20.0},
                "50 images": {"transfer": 50}, "All the data": {"transfer": 1200}}
 

@@ -45,6 +45,7 @@ class GazeLab(FollowingPanel):
     """
 
     title = "Gaze lab"
+    openings = {"": {}}
     controls = (
         Choice("pool", "Eyes to ask about", options=POOLS,
                help="fresh: new renders, which nobody labelled. The others are made of the student's own eyes."),
@@ -53,6 +54,7 @@ class GazeLab(FollowingPanel):
         Choice("match", "What is matched", options=tuple(MATCH),
                help="distributions: mean and width, by the divergence. means: squared errors, widths untrained."),
     )
+    static_presets = ("Two eyes in one", "Noise")
     presets = {"Fresh eyes": {"pool": "fresh", "queries": 800}, "Jitter": {"pool": "jitter", "queries": 800},
                "Two eyes in one": {"pool": "mixup", "queries": 800}, "Noise": {"pool": "noise", "queries": 800}}
 
@@ -143,6 +145,10 @@ class GazeLab(FollowingPanel):
             self.chart.set(f"student {col}", x=[(width - 1) / 2, x], y=[(height - 1) / 2, y])
             outline = ellipse(mean, sigma, height, width) if self.running["match"] == "distributions" else ([], [])
             self.chart.set(f"ellipse {col}", x=outline[0], y=outline[1])
+
+    def settings(self) -> dict:
+        params = self.world.params
+        return {"labels": params.gaze_labels, "own": params.gaze_sizes[0], "seed": params.seed}
 
     @property
     def n_seeds(self) -> int:

@@ -47,6 +47,7 @@ class ConfidenceMeter(FollowingPanel):
 
     title = "Confidence-gap meter"
     openings = {"": {}}
+    static_presets = ("Large teacher", "Large, on the sphere")
     presets = {"Small teacher": {"width": 32}, "Large teacher": {"width": 2048},
                "Large, on the sphere": {"width": 2048, "way": "SKD"},
                "Large, one scalar": {"width": 2048, "way": "one scalar"}}
@@ -167,6 +168,9 @@ class ConfidenceMeter(FollowingPanel):
     def forget(self) -> None:
         self.answers.clear()
         self._begin_anew()
+
+    def settings(self) -> dict:
+        return {"m": self.m}
 
     def before_static(self) -> None:
         """Where nobody can move a control: the smallest and the largest teacher, then the one that was asked for."""

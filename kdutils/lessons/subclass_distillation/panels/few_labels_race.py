@@ -79,6 +79,7 @@ class FewLabelsRace(Lab):
         Choice("width", "Student's hidden units", options=(8, 16, 32), default=16,
                help="A student is a network 64-width-2 or 64-width-10; its teacher has 64 hidden units."),
     )
+    static_presets = ("20 labels", "1,000")
     presets = {"20 labels": {"labels": 20}, "50": {"labels": 50}, "200": {"labels": 200},
                "1,000": {"labels": MAX_LABELS},
                "T = 1": {"temperature": 1.0}, "T = 4": {"temperature": 4.0}}

@@ -58,7 +58,7 @@ class SplitMyClass(Lab):
     """
 
     title = "Split my class"
-    openings = {"digits": {}, "toy": {"data": "toy", "subclasses": 4, "t_aux": 0.2}}
+    openings = {"digits": {"beta": 0.1}, "toy": {"data": "toy", "subclasses": 4, "t_aux": 0.2}}
     controls = (
         Slider("subclasses", "Subclasses s per class", low=1, high=MAX_SUBCLASSES, default=5,
                help="How many subclass logits each of the two classes has; the teacher decides what they mean."),
@@ -67,6 +67,7 @@ class SplitMyClass(Lab):
         LogSlider("t_aux", "Temperature T_aux", low=0.1, high=2.0, default=0.5,
                   help="Of the auxiliary loss: the smaller, the more it cares about the examples that are most alike."),
     )
+    static_presets = ("No auxiliary loss", "The authors' demo")
     presets = {"No auxiliary loss": {"subclasses": 5, "beta": 0.0},
                "A little": {"subclasses": 5, "beta": 0.1, "t_aux": 0.5},
                "More": {"subclasses": 5, "beta": 0.3, "t_aux": 0.5},

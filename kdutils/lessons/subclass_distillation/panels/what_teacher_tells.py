@@ -65,6 +65,7 @@ class WhatTheTeacherTells(Panel):
         Choice("teacher", "Teacher", options=("subclass", "no auxiliary loss", "two-class", "oracle"),
                help="What it was trained to do with its ten outputs. The two-class teacher has only two."),
     )
+    static_presets = ("Subclasses at T = 4", "Without the auxiliary loss")
     presets = {"Two classes at T = 1": {"teacher": "two-class", "temperature": 1.0},
                "Two classes at T = 4": {"teacher": "two-class", "temperature": 4.0},
                "Subclasses at T = 4": {"teacher": "subclass", "temperature": 4.0},

@@ -70,6 +70,7 @@ class FamilyTree(TrainingPanel):
         Choice("digit", "Digit", options=tuple(range(10)), default=3,
                help="A test digit of this class, which no member of the first seed's lineages was trained on."),
     )
+    static_presets = ("Strict ancestor", "Smoothed ancestor")
     presets = {"Strict ancestor": {"kind": "strict", "generation": 0},
                "Tolerant ancestor": {"kind": "tolerant", "generation": 0},
                "Smoothed ancestor": {"kind": "smoothed", "generation": 0},

@@ -99,6 +99,7 @@ class OneAnswerPanel(Panel):
         Slider("ranks", "Ranks K", low=2, high=10, default=5,
                help="Tolerance looks at the K largest probabilities. The rivals know no K: there it only sorts."),
     )
+    static_presets = ("Below the threshold", "Smoothing")
     presets = {"Strict": {"rule": "tolerant", "strength": 0.0},
                "Below the threshold": {"rule": "tolerant", "strength": 0.7, "ranks": 5},
                "Tolerant": {"rule": "tolerant", "strength": 0.9, "ranks": 5},

@@ -69,6 +69,7 @@ class ToleranceLab(Lab):
         LogSlider("temperature", "Temperature T", low=0.5, high=16.0, default=1.0,
                   help="Of teachers and students in the distillation loss; the bars show the teachers at this T."),
     )
+    static_presets = ("eta = 0.9 at T = 4",)
     presets = {"eta = 0.9": {"eta": 0.9, "ranks": 5, "temperature": 1.0},
                "eta = 1.2": {"eta": 1.2, "ranks": 5, "temperature": 1.0},
                "eta = 0.9 at T = 4": {"eta": 0.9, "ranks": 5, "temperature": 4.0},
