@@ -222,6 +222,14 @@ async function render({ model, el }) {
     event.preventDefault();
     stage.toggle();
   };
+  // Notebook 7 has an order of its own for arrows, and hears them first. A keydown passes here before it gets there.
+  const arrows = ({ key, target }) => {
+    const part = target.closest?.(".kd-controls, .kd-bar");
+    if (!part || part.closest(".kd-panel") !== el.closest(".kd-panel") || !/^(Arrow|Page|Home|End)/.test(key)) return;
+    target.dataset.lmSuppressShortcuts = "true";
+    setTimeout(() => delete target.dataset.lmSuppressShortcuts);
+  };
+  addEventListener("keydown", arrows, { capture: true, signal: closed.signal });
   (async () => {
     while (!el.closest(".kd-panel")?.isConnected && !closed.signal.aborted) await seconds(100);
     if (closed.signal.aborted) return;

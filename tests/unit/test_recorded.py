@@ -96,7 +96,7 @@ def opened_by_pages():
                     yield path.stem, f"{kind.__name__} {variant or next(iter(variants))}".strip(), controls
 
 
-@pytest.mark.parametrize(("page", "name", "values"), opened_by_pages(), ids=lambda one: str(one)[:40])
+@pytest.mark.parametrize(("page", "name", "values"), list(opened_by_pages()), ids=lambda one: str(one)[:40])
 def test_the_recording_is_that_of_the_values_with_which_its_page_opens_the_panel(page, name, values):
     """Catches an opening that no page has: its recording would never be shown."""
     files = Path(kdutils.lessons.__file__).parent.glob("*/panels/recorded.json")
