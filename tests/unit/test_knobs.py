@@ -1,5 +1,6 @@
 """Parameters of the stored notebooks: what cannot be run is refused before a kernel is started, in one sentence."""
 
+import json
 import time
 from pathlib import Path
 
@@ -160,24 +161,16 @@ def no_kernel(monkeypatch):
     monkeypatch.setattr(runner.papermill, "execute_notebook", started)
 
 
-@pytest.mark.parametrize(
-    ("given", "sentence"),
-    [
-        (["-p", "temperatures", "0"], "temperatures must be a list of at least 1 value, such as [1, 4], got 0."),
-        (
-            ["-p", "temperatures", "1,4"],
-            "temperatures must be a list of at least 1 value, such as [1, 4], got '1,4'.",
-        ),
-        (["-p", "omitted", "10"], "omitted must be a whole number between 0 and 9, got 10."),
-        (
-            ["-p", "temperature", "4"],
-            "01_dark_knowledge.ipynb has no parameter temperature; it has profile, seed, "
-            "temperatures, transfer_sizes, omitted, example_digit.",
-        ),
-    ],
-)
-def test_the_command_says_the_sentence_alone_and_starts_nothing(given, sentence, no_kernel, tmp_path):
-    run = CliRunner().invoke(app, ["run", str(BY_NUMBER["01"]), "--out", str(tmp_path / "out"), *given])
+@pytest.mark.parametrize(("number", "name", "value", "sentence"), [
+    *WRONG,
+    ("01", "temperatures", "1,4", "temperatures must be a list of at least 1 value, such as [1, 4], got '1,4'."),
+    ("01", "temperature", 4, "01_dark_knowledge.ipynb has no parameter temperature; it has profile, seed, "
+                             "temperatures, transfer_sizes, omitted, example_digit."),
+])
+def test_the_command_says_the_sentence_alone_and_starts_nothing(number, name, value, sentence, no_kernel, tmp_path):
+    """Catches a command that starts a kernel first, and one that says more than the sentence."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    run = CliRunner().invoke(app, ["run", str(BY_NUMBER[number]), "--out", str(tmp_path / "out"), "-p", name, text])
     assert (run.exit_code, run.output) == (2, sentence + "\n")
     assert not (tmp_path / "out").exists()
 

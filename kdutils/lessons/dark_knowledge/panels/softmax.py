@@ -78,7 +78,8 @@ class SoftmaxPanel(Panel):
         p = example.probabilities(temperature)
         bits = float(metrics.entropy(example.logits[None], temperature)[0])
         # Told once T has moved: a page asks first what T can change.
-        order = "" if temperature == self.opened_with["temperature"] else " The largest logit stays the largest at every T."
+        moved = temperature != self.opened_with["temperature"]
+        order = " The largest logit stays the largest at every T." if moved else ""
         return (f"At T = {temperature:.3g} this {example.label} gets probability {percent(p[example.label])}, the "
                 f"runner-up {example.second} gets {percent(p[example.second])}; the entropy is {bits:.2f} of at most "
                 f"3.32 bits.{order}")
