@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,33 +50,49 @@ class Lab:
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory) -> Iterator[Lab]:
     """JupyterLab with this interpreter's kernel, offline, with everything it writes in a temporary folder."""
+    # A machine compiles the training kernels once: before the tests, not while one asks how soon a panel answers.
+    # Without numba there are none, and torch trains.
+    compile_all = "from kdutils.training.kernels import compiled as c; [c.kernel(name) for name in c.KERNELS]"
+    subprocess.run([sys.executable, "-c", compile_all], env=_environment() | {"KDUTILS_ENGINE": "kernels"},
+                   capture_output=True, timeout=400, check=False)
+    with _server(tmp_path_factory, "--LabApp.expose_app_in_browser=True") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def other_front_ends(tmp_path_factory) -> Iterator[Lab]:
+    """The same for Notebook 7 and Voila, which are parts of JupyterLab's server. A server of their own: jupyter_server
+    finds a font of JupyterLab in the folder of Notebook 7 once it was asked for there, and then refuses it."""
+    with _server(tmp_path_factory, "--JupyterNotebookApp.expose_app_in_browser=True") as running:
+        yield running
+
+
+def _environment() -> dict[str, str]:
+    """What a server and its kernels inherit: nothing of the user's settings."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "KDUTILS_"))}
+    return environment | {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        "OMP_NUM_THREADS": "1", "KDUTILS_CACHE": os.environ["KDUTILS_CACHE"]}
+
+
+@contextmanager
+def _server(tmp_path_factory, *options: str) -> Iterator[Lab]:
     home, folder = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("notebooks")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "KDUTILS_"))}
-    environment |= {
+    environment = _environment() | {
         "HOME": str(home), "JUPYTER_CONFIG_DIR": str(home / "config"), "JUPYTER_DATA_DIR": str(home / "data"),
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"), "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"), "IPYTHONDIR": str(home / "ipython"),
-        "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
-        "OMP_NUM_THREADS": "1", "KDUTILS_CACHE": os.environ["KDUTILS_CACHE"],
-    }
-    # A machine compiles the training kernels once: before the tests, not while one asks how soon a panel answers.
-    # Without numba there are none, and torch trains.
-    compile_all = "from kdutils.training.kernels import compiled as c; [c.kernel(name) for name in c.KERNELS]"
-    subprocess.run([sys.executable, "-c", compile_all],
-                   env=environment | {"KDUTILS_ENGINE": "kernels"}, capture_output=True, timeout=400, check=False)
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"), "IPYTHONDIR": str(home / "ipython")}
     # No news and no look for updates: both would leave the machine.
     notification = home / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     notification.parent.mkdir(parents=True)
     notification.write_text('{"fetchNews": "false", "checkForUpdates": false}')
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}",
                "--ip=127.0.0.1", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}",
-               "--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True",
-               "--JupyterNotebookApp.expose_app_in_browser=True", "--LabApp.news_url=None",
-               "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-               "--MultiKernelManager.default_kernel_name=python3"]
+               "--IdentityProvider.token=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+               "--LabApp.news_url=None", "--MultiKernelManager.default_kernel_name=python3", *options]
     log = home / "jupyterlab.log"
     with log.open("wb") as output:
         server = subprocess.Popen(command, env=environment, cwd=folder, stdout=output, stderr=subprocess.STDOUT)

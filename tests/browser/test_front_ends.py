@@ -1,4 +1,4 @@
-"""The same panel in other front ends: Notebook 7 and Voila, which this JupyterLab's server has as well."""
+"""The same panel in other front ends: Notebook 7 and Voila, which JupyterLab's server has as well."""
 
 import re
 
@@ -39,20 +39,21 @@ VOILAS = ("https://cdn.jsdelivr.net/npm/@fortawesome/", "https://cdnjs.cloudflar
 OWN = ("ERR_FAILED", "RUNTIME-012", "reading 'schema'")
 
 
-def test_notebook_7_has_the_panel_alive(lab, notebook):
-    lab.write("fall.ipynb", PANEL)
-    notebook.open(f"{lab.url}/notebooks/fall.ipynb")
+def test_notebook_7_has_the_panel_alive(other_front_ends, notebook):
+    other_front_ends.write("fall.ipynb", PANEL)
+    notebook.open(f"{other_front_ends.url}/notebooks/fall.ipynb")
     notebook.run_all()
     moved_and_trained(notebook.page)
     assert not notebook.foreign and not complaints(notebook)
 
 
-def test_voila_has_the_panel_alive_without_what_it_asks_of_other_hosts(lab, notebook):
+def test_voila_has_the_panel_alive_without_what_it_asks_of_other_hosts(other_front_ends, notebook):
     """Catches a panel that needs an icon or a formula of another host, and a request of ours among Voila's."""
-    lab.write("fall.ipynb", PANEL)
+    other_front_ends.write("fall.ipynb", PANEL)
     page = notebook.page
     page.route(lambda url: url.startswith(VOILAS), lambda route: route.abort())
-    page.goto(f"{lab.url}/voila/render/fall.ipynb", wait_until="commit", timeout=90_000)  # it ends when all cells have
+    # Voila's answer begins at once and ends when all cells have run.
+    page.goto(f"{other_front_ends.url}/voila/render/fall.ipynb", wait_until="commit", timeout=90_000)
     moved_and_trained(page)
     assert not [url for url in notebook.foreign if not url.startswith(VOILAS)]
     assert not complaints(notebook)
