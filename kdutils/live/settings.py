@@ -3,7 +3,7 @@
 import base64
 import html
 
-from kdutils.plots.static import png
+from kdutils.plots.static import small_webp
 
 LOOK = "kd-presets"     # the class of what is folded
 
@@ -28,9 +28,10 @@ def folded(panel) -> dict | None:
         panel.preset(name)
         panel.before_preset()
         figure, reading = panel.chart.figure(), panel.reading()
-        picture = base64.b64encode(png(figure)).decode()
-        shown.append(f'<p><b>{html.escape(name)}.</b> {html.escape(reading)}</p>'
-                     f'<img alt="{html.escape(reading)}" style="max-width:100%" src="data:image/png;base64,{picture}">')
+        picture = base64.b64encode(small_webp(figure)).decode()
+        words = html.escape(reading)
+        shown.append(f'<p><b>{html.escape(name)}.</b> {words}</p>'
+                     f'<img alt="{words}" style="max-width:100%" src="data:image/webp;base64,{picture}">')
         said.append(f"{name}: {reading}")
     panel.reset()
     panel.set(**values)

@@ -18,7 +18,7 @@ def test_presets_are_shown_folded_with_their_readings_and_the_panel_is_as_before
     shown = folded(panel)
     page = shown["text/html"]
     assert page.startswith('<details class="kd-presets"><summary>At other settings: hot; few</summary>')
-    assert page.count("<img alt=") == 2 and page.count("data:image/png;base64,") == 2
+    assert page.count("<img alt=") == 2 and page.count("data:image/webp;base64,") == 2
     assert shown["text/plain"].count("The top class has") == 2 and before not in shown["text/plain"]
     assert panel.values["temperature"] == 8 and panel.reading() == before
 

@@ -56,6 +56,7 @@ class SoftmaxPanel(Panel):
         figure.update_yaxes(visible=False, autorange="reversed", scaleanchor="x", col=1)
         logits = np.concatenate([example.logits.numpy() for example in self.examples.values()])
         figure.update_yaxes(range=[logits.min() * 1.05, logits.max() * 1.05], col=2)
+        self.titles = [title.to_plotly_json() for title in figure.layout.annotations]
         return figure
 
     def draw(self, changed: frozenset[str]) -> None:
@@ -71,6 +72,9 @@ class SoftmaxPanel(Panel):
             self.chart.layout({"yaxis3": {"type": "linear" if linear else "log",
                                           "range": [0, 1] if linear else [-12.5, 0.05],  # all of T = 1
                                           "exponentformat": "power", "dtick": 0.2 if linear else 3}})
+        *others, equation = self.titles
+        equation = equation | {"text": f"softmax(z / {self.values['temperature']:.3g})"}
+        self.chart.layout({"annotations": [*others, equation]})
         self.chart.set("probabilities", y=example.probabilities(self.values["temperature"]).numpy())
 
     def reading(self) -> str:

@@ -67,7 +67,7 @@ class SplitMyClass(Lab):
         LogSlider("t_aux", "Temperature T_aux", low=0.1, high=2.0, default=0.5,
                   help="Of the auxiliary loss: the smaller, the more it cares about the examples that are most alike."),
     )
-    static_presets = ("No auxiliary loss", "The authors' demo")
+    static_presets = ("No auxiliary loss",)
     presets = {"No auxiliary loss": {"subclasses": 5, "beta": 0.0},
                "A little": {"subclasses": 5, "beta": 0.1, "t_aux": 0.5},
                "More": {"subclasses": 5, "beta": 0.3, "t_aux": 0.5},
