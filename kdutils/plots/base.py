@@ -61,6 +61,9 @@ def _sentence(text: str) -> str:
     return f'<p style="color:var(--jp-ui-font-color1,#333);margin:0 0 1em 0">{html.escape(text)}</p>'
 
 
+_TABLE = "<style>.kd-table :is(th, td) { text-align: left; vertical-align: top; white-space: pre-line; }</style>"
+
+
 @dataclass(frozen=True)
 class Group:
     """Rows of a table that belong together: `size` of them, under `head`, which opens and folds them."""
@@ -85,7 +88,7 @@ class Table:
     groups: Sequence[Group] = ()
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        page = "".join(self._folded()) if self.groups else self._html(self.frame)
+        page = _TABLE + ("".join(self._folded()) if self.groups else self._html(self.frame))
         in_lines = self.frame.map(lambda cell: cell.replace("\n", "; ") if isinstance(cell, str) else cell)
         return {"text/html": page + (_sentence(self.note) if self.note else ""),
                 "text/plain": "\n".join(filter(None, [in_lines.to_string(index=False), self.note]))}
@@ -99,13 +102,16 @@ class Table:
             at += group.size
 
     def _html(self, frame: pd.DataFrame) -> str:
-        rules = [{"selector": "th, td", "props": "text-align: left; vertical-align: top; white-space: pre-line"}]
-        rules += [{"selector": f"td.col{frame.columns.get_loc(name)}", "props": props}
-                  for name, props in self.css.items()]
-        verdicts = frame.columns.intersection(["verdict"])
-        styled = frame.style.map(_verdict_border, subset=verdicts).format(escape="html")
-        styled = styled.format_index(escape="html", axis="columns")
-        return styled.hide(axis="index").set_table_styles(rules).to_html()
+        head = "".join(f"<th>{html.escape(str(name))}</th>" for name in frame.columns)
+        rows = ("".join(self._cell(name, f"{value:.6g}" if isinstance(value, float) else str(value))
+                        for name, value in row.items())
+                for row in frame.to_dict("records"))
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        return f'<table class="kd-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+    def _cell(self, column: str, value: str) -> str:
+        style = "; ".join(filter(None, [self.css.get(column), _verdict_border(value) if column == "verdict" else ""]))
+        return f'<td{f" style={chr(34)}{style}{chr(34)}" if style else ""}>{html.escape(value)}</td>'
 
 
 def marked(verdict: str, words: str = "") -> str:

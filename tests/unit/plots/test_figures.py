@@ -1,7 +1,6 @@
 """Figures and tables of the notebooks, against means and intervals by hand."""
 
 import math
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -226,7 +225,7 @@ def test_a_table_keeps_lines_and_signs():
     table = plots.Table(pd.DataFrame({"a": ["x < y\nz"], "b": ["+1.0 [0.5, 1.5]"]}), {"b": "white-space: nowrap"})
     page = table._repr_mimebundle_()
     assert "x &lt; y\nz" in page["text/html"] and "x < y; z" in page["text/plain"]
-    assert re.search(r"td\.col1 \{\s*white-space: nowrap;", page["text/html"])
+    assert '<td style="white-space: nowrap">' in page["text/html"]
 
 
 # ---- the look -----------------------------------------------------------------------------------------------------

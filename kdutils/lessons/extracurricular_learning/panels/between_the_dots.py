@@ -31,7 +31,7 @@ class BetweenTheDots(Panel):
                help="How many more answers the student may ask for."),
         Slider("curve", "Curve", low=0, high=9, default=0, help="Another teacher with other dots."),
     )
-    static_presets = ("Between them", "Everywhere")
+    static_presets = ("Between them",)
     presets = {"The dots alone": {"way": "at the dots", "queries": 0},
                "Near them": {"way": "near the dots", "queries": 40},
                "Between them": {"way": "mixed dots", "queries": 40},

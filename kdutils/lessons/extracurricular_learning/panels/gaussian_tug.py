@@ -28,6 +28,7 @@ class GaussianTug(Panel):
         LogSlider("teacher", "Teacher's width s_T", low=0.1, high=3.0, default=0.5,
                   help="Standard deviation of the teacher's answer."),
     )
+    static_presets = ("Teacher unsure",)
     presets = {"Both sure": {"mean": 1.5, "student": 0.5, "teacher": 0.5},
                "Teacher unsure": {"mean": 1.5, "student": 0.5, "teacher": 2.0},
                "Both unsure": {"mean": 1.5, "student": 2.0, "teacher": 2.0},

@@ -54,7 +54,7 @@ class GazeLab(FollowingPanel):
         Choice("match", "What is matched", options=tuple(MATCH),
                help="distributions: mean and width, by the divergence. means: squared errors, widths untrained."),
     )
-    static_presets = ("Two eyes in one", "Noise")
+    static_presets = ("Two eyes in one",)
     presets = {"Fresh eyes": {"pool": "fresh", "queries": 800}, "Jitter": {"pool": "jitter", "queries": 800},
                "Two eyes in one": {"pool": "mixup", "queries": 800}, "Noise": {"pool": "noise", "queries": 800}}
 

@@ -35,6 +35,7 @@ class SpendTheQueries(Panel):
         Choice("aim", "Aim, by hand", options=tuple(AREAS), default="middle centre",
                help="Only for tokens that are placed by hand; others have their rule."),
     )
+    static_presets = ("Sure ones",)
     presets = {"Like the data": {"rule": "like the data", "tokens": BUDGET},
                "Sure ones": {"rule": "where it is sure", "tokens": BUDGET},
                "Unsure ones": {"rule": "where it is unsure", "tokens": BUDGET},
