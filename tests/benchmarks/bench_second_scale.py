@@ -1,10 +1,10 @@
 """What the networks of the second scale were chosen by: pictures a second of training, and validation accuracy.
 
-    python tests/benchmarks/bench_second_scale.py [--steps 1500] [--speed-only]
+    python tests/benchmarks/bench_second_scale.py [--steps 1500] [--speed-only] [--hundred]
 
-Populations of small convolutions on the folded 16x16 pictures of twenty classes (`kdutils data get cifar-100`),
-measured on training images that nobody trains on; beside them single networks of the literature. One thread, its
-processor's time. Prints a table; the README's has the numbers of 26 November 2026, torch's loop.
+Populations of small convolutions on the folded 16x16 pictures of twenty classes (`kdutils data get cifar-100`), or of a
+hundred, measured on training images that nobody trains on; beside them single networks of the literature. One thread,
+its processor's time. Prints a table; the README's has the numbers of 26 November 2026, torch's loop.
 """
 
 import time
@@ -27,14 +27,15 @@ POPULATIONS = (((32, 64), 2e-3, 2), ((32, 64, 64), 2e-3, 2), ((32, 64, 128), 3e-
 @click.command()
 @click.option("--steps", default=1500, help="Of 64 pictures, for every population.")
 @click.option("--speed-only", is_flag=True, help="Ten steps each.")
-def main(steps: int, speed_only: bool) -> None:
+@click.option("--hundred", is_flag=True, help="All families, in two views of each image.")
+def main(steps: int, speed_only: bool, hundred: bool) -> None:
     """Measure all of them, one after the other."""
     torch.set_num_threads(1)
     for side in (16, 32):
         for bf16 in (False, True):
             print(f"resnet8 at {side}x{side}, {'bf16' if bf16 else 'single precision'}: {single(side, bf16):,.0f} "
                   "pictures a second", flush=True)
-    lab = prepare("cifar-100-coarse", FAMILIES, 16, 4, 1, validation=True)
+    lab = prepare("cifar-100-coarse", () if hundred else FAMILIES, 16, 2 if hundred else 4, 1, validation=True)
     for channels, lr, members in POPULATIONS:
         rate, accuracy = population(lab, channels, Recipe(10 if speed_only else steps, lr=lr), members)
         said = "" if speed_only else f", {accuracy:.1f}% of the validation images"

@@ -246,13 +246,13 @@ class Later:
 
 LATER = (
     Later("02_tolerant_teachers",
-          ("mass-figure", "gain-figure", "generations-figure", "united-figure", "probe-figure", "twenty-figure",
+          ("mass-figure", "gain-figure", "generations-figure", "united-figure", "probe-figure", "hundred-figure",
            "fails-figure"),
           ("answer-prediction", "answer-reveal"), ("answer-panel", re.compile("Strength")),
           ("lab-panel", "tree-panel"), ("secondaries-panel",)),
     Later("03_subclass_distillation",
           ("discovery-figure", "used-figure", "few-figure", "controls-figure", "speed-figure", "clicks-figure",
-           "twenty-figure", "fails-figure"),
+           "hundred-figure", "fails-figure"),
           ("tells-prediction", "tells-reveal"), ("tells-panel", re.compile("Temperature T")),
           ("split-panel", "toy-panel", "race-panel")),
     Later("04_spherical_distillation",

@@ -260,6 +260,9 @@ def test_the_second_scale_shows_paired_gains_and_shares(twenty):
     assert [column(trace.y)[0] for trace in shares] == pytest.approx([50.1, 51.1, 52.1, 53.1, 54.1])
     assert list(figure.layout.xaxis2.ticktext) == ["eta 0", "eta 0.9", "eta 1.2", "smoothed", "penalised"]
     assert column(named(figure, "by lot", "x2").y)[0] == pytest.approx(100 * 4 / 19)
+    hundred = figures.second_scale(Results(twenty.table, {"families": [], "data": "cifar-100-coarse"}))
+    assert column(named(hundred.figure, "by lot", "x2").y)[0] == pytest.approx(100 * 4 / 99)
+    assert hundred.reading.startswith("100 classes of 20 families.")
 
 
 def test_the_sentence_under_the_second_scale_says_its_numbers(twenty):
