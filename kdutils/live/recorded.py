@@ -56,12 +56,12 @@ class RecordedAnswer:
 
 
 def record(panel) -> RecordedAnswer:
-    """Run a fresh panel as a page without readers would, and keep what that changes in its figure."""
+    """Run a fresh panel at the values that it was opened with, and keep what that changes in its figure."""
     import torch
 
     before, points = panel.chart.snapshot().content["spec"], _points(panel.chart)
     start = time.perf_counter()
-    panel.before_static()
+    panel.run()      # one answer: those of other settings are what a page asks its reader to predict
     seconds = time.perf_counter() - start
     after, now = panel.chart.snapshot().content["spec"], _points(panel.chart)
     traces = {}

@@ -27,7 +27,7 @@ class LongTail(PairLab):
     """
 
     title = "Long-tail dial"
-    openings = {"": {}}
+    openings = {"": {"gamma": 10.0}}
     axis = "gamma"
     gains_axis = 3
     controls = (
@@ -36,7 +36,7 @@ class LongTail(PairLab):
         Choice("method", "Beside the labels", options=METHODS,
                help="Soft targets at T = 4 alone, or the labels' own students with adjusted answers."),
     )
-    static_presets = ("Skewed, adjusted teacher", "Skewed, the control")
+    static_presets = ("Skewed, KD", "Skewed, adjusted teacher", "Skewed, the control")
     presets = {"Skewed, KD": {"gamma": 0.2, "method": "KD"},
                "Skewed, adjusted teacher": {"gamma": 0.2, "method": "KD, adjusted teacher"},
                "Skewed, the control": {"gamma": 0.2, "method": "labels, adjusted answers"},

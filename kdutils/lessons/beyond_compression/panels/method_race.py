@@ -26,7 +26,7 @@ class MethodRace(TrainingPanel):
     """
 
     title = "Method race"
-    openings = {"": {}}
+    openings = {"": {"weights": "public codes"}}
     pace = 30.0
     controls = (
         Choice("labels", "Labels", options=("clean", "40% drawn anew"), help="Of the next run."),
@@ -34,7 +34,7 @@ class MethodRace(TrainingPanel):
         Choice("weights", "Weights of the terms", options=WEIGHTS,
                help="Each term as strong as the labels at the start, or the weights of public codes."),
     )
-    static_presets = ("Weights as published",)
+    static_presets = ("Few clean images",)
     presets = {"Few clean images": {"labels": "clean", "images": 100, "weights": "equal gradients"},
                "Weights as published": {"labels": "clean", "images": 100, "weights": "public codes"},
                "Wrong labels": {"labels": "40% drawn anew", "images": 400, "weights": "equal gradients"}}

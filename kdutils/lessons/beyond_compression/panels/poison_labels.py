@@ -24,7 +24,7 @@ class PoisonLabels(PairLab):
     """
 
     title = "Poison the labels"
-    openings = {"": {"teacher": "trained to the end"}}
+    openings = {"": {"noise": 0.0, "teacher": "trained to the end"}}
     axis = "noise"
     gains_axis = 3
     controls = (
@@ -35,7 +35,7 @@ class PoisonLabels(PairLab):
         Slider("alpha", "Weight of the teacher, alpha", low=0.0, high=1.0, step=0.05, default=1.0,
                help="The labels have the weight 1 - alpha."),
     )
-    static_presets = ("Poisoned, early stop",)
+    static_presets = ("Poisoned, by heart", "Poisoned, early stop")
     presets = {"Clean": {"noise": 0.0},
                "Poisoned, early stop": {"noise": 0.6, "teacher": "stopped early", "alpha": 1.0},
                "Poisoned, by heart": {"noise": 0.6, "teacher": "trained to the end", "alpha": 1.0},
