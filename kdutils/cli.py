@@ -337,7 +337,7 @@ def show(row: dict[str, Any], title: str, details: bool) -> None:
     """Print a claim as `claims.plain` gives it; details: also what each part compares, and its p."""
     from kdutils.claims import MARKS
 
-    click.echo(f"{row['id']:<5} {MARKS[row['verdict']]} {row['verdict']:<26} {title}")
+    click.echo(f"{row['id']:<6} {MARKS[row['verdict']]} {row['verdict']:<26} {title}")
     for part in row["parts"]:
         click.echo(f"      {MARKS[part['verdict']]} {part['words']:<26} {part['says']}: {part['text']}; "
                    f"the claim says {part['rule']}")

@@ -179,10 +179,10 @@ def test_one_seed_is_never_a_verdict():
 
 def test_claims_are_found_by_id_and_by_experiment(refuses):
     of_hinton, of_yang = ["H1", "H2", "H3", "H4", "H5"], [f"G{i}" for i in range(1, 9)]
-    of_yang += [*(f"G{i}-20" for i in range(2, 8)), "G9"]
+    of_yang += [*(f"G{i}-20" for i in range(2, 8)), "G9", *(f"G{i}-100" for i in (*range(2, 8), 9))]
     assert [claim.id for claim in dark_knowledge_claims.CLAIMS] == of_hinton
     assert [claim.id for claim in tolerant_teachers_claims.CLAIMS] == of_yang
-    of_mueller = [*(f"S{i}" for i in range(1, 9)), *(f"S{i}-20" for i in range(2, 7))]
+    of_mueller = [*(f"S{i}" for i in range(1, 9)), *(f"S{i}-{n}" for n in (20, 100) for i in range(2, 7))]
     assert [claim.id for claim in subclass_distillation_claims.CLAIMS] == of_mueller
     of_guo = [*(f"K{i}" for i in range(1, 9)), "K1-100", "K2-100", "K4-100", "K7-100"]
     assert [claim.id for claim in spherical_distillation_claims.CLAIMS] == of_guo

@@ -2,7 +2,7 @@
 many images, two pictures of each, and the same share of them for a student of few.
 
 Twice the steps of the twenty classes are four passes over the images; on the held-out ones a teacher is then right on
-28%, after ten passes on 31%. More steps or wider networks did not fit the time of two shared cores.
+28%, after ten passes on 31%: what an hour of two busy cores had room for, with the other lesson beside it.
 """
 
 from kdutils.lessons.tolerant_teachers.families import SMOKE, TolerantFamilies, prepare, run
