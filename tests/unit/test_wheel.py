@@ -28,6 +28,9 @@ from kdutils.lessons import catalog
 assert Path(kdutils.__file__).is_relative_to(sys.prefix), kdutils.__file__
 assert catalog.select(()), "no claims"
 assert not any(catalog.recorded(claim.experiment).table.empty for claim in catalog.select(()))
+from kdutils import pages
+assert pages.folder().is_relative_to(sys.prefix), pages.folder()
+assert pages.stage_lines(pages.note("01_dark_knowledge", ""), "Temperature lab"), "nothing is asked on the stage"
 """
 
 
@@ -58,7 +61,7 @@ def elsewhere(tmp_path):
         "HOME": str(tmp_path), "JUPYTER_CONFIG_DIR": str(tmp_path), "KDUTILS_CACHE": os.environ["KDUTILS_CACHE"]}
 
 
-def test_records_and_claims_travel_along(programs, elsewhere, tmp_path):
+def test_records_claims_and_teaching_notes_travel_along(programs, elsewhere, tmp_path):
     run = subprocess.run([programs / "python", "-c", READ], env=elsewhere, cwd=tmp_path, capture_output=True, text=True,
                          timeout=120)
     assert run.returncode == 0, run.stderr
