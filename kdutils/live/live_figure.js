@@ -1,5 +1,5 @@
 // The browser's half of LiveFigure (live_figure.py). What is drawn lives in Python; this file only draws it, and
-// hear.js and arrange.js, which stand before it in the same module, keep it in touch and fit it into the page.
+// hear.js, arrange.js and redraw.js, which stand before it in the same module, keep it in touch, fit and draw it.
 //
 // The model's state holds a whole frame (`first`, `numbers`), so that a view shows something before the kernel answers:
 // it may be busy with the cells below. Then
@@ -123,8 +123,6 @@ const HERE = -1; // a drawing that no kernel asked for: the first one, another w
 
 // ---- the view -----------------------------------------------------------------------------------------------------
 
-const seconds = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
 // The next repaint; a hidden tab has none, so not longer than 250 ms.
 const repaint = () => Promise.race([new Promise(requestAnimationFrame), seconds(250)]);
 
@@ -165,9 +163,8 @@ async function render({ model, el }) {
       try {
         const start = performance.now();
         const { data, layout } = arrange(picture.data, themed(picture.layout), room());
-        const done = Plotly.react(plot, data, layout, model.get("config"));
+        await redraw(Plotly, plot, data, layout, model.get("config"));
         took = performance.now() - start;
-        await done;
         look();
         label(number);
       } catch (problem) {

@@ -18,8 +18,9 @@ from kdutils.live.chart import Frame
 from kdutils.live.hearing import HEAR, HearingWidget
 
 HERE = Path(__file__).parent
-# One module for the browser: how a figure fits its page, then how it is drawn.
-MODULE = HEAR + "".join((HERE / name).read_text(encoding="utf-8") for name in ("arrange.js", "live_figure.js"))
+# One module for the browser: how a figure fits its page, how it is drawn again, and when.
+MODULE = HEAR + "".join((HERE / name).read_text(encoding="utf-8") for name in ("arrange.js", "redraw.js",
+                                                                               "live_figure.js"))
 log = logging.getLogger(__name__)
 
 
