@@ -14,7 +14,7 @@ TEST_ARGS ?=
 SPREAD := -n auto --dist loadscope --no-loadscope-reorder -m "not alone"
 ALONE  := -m alone
 
-.PHONY: help lab test fast faults bench pictures clean
+.PHONY: help lab test fast faults fit bench pictures clean
 
 help:           ## show this list
 	@sed -n 's/^\([a-z]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -34,6 +34,9 @@ fast: $(READY)  ## the unit tests only
 faults: $(READY) ## disks that are full, networks that lie, processes that are killed, five times in a row
 	for round in 1 2 3 4 5; do \
 	  KDUTILS_ROUND=$$round KDUTILS_EVENTS=2000 $(PYTHON) -m pytest -n auto tests/faults $(TEST_ARGS) || exit; done
+
+fit: $(READY)   ## every panel on the page, on a phone and on the stage, light and dark; `make test` tries two of them
+	KDUTILS_FIT=all $(PYTHON) -m pytest tests/browser/test_fit.py $(TEST_ARGS)
 
 bench: $(READY) ## the benchmarks; they print their figures
 	$(PYTHON) -m pytest tests/benchmarks -s $(TEST_ARGS)

@@ -27,6 +27,9 @@ STYLE = """<style>
 .jp-RenderedHTMLCommon pre, .jp-OutputArea-output pre, .jp-InputArea-editor { max-width: 100%; overflow-x: auto; }
 .jp-RenderedImage img { max-width: 100%; height: auto; }
 .jp-Cell details { margin: .3em 0; }
+/* Readers who see colours badly: words as dark as they must be on their ground, links that are not known by colour. */
+html:root { --jp-cell-prompt-not-active-opacity: 1; --jp-cell-editor-background: #fff; }
+.jp-RenderedHTMLCommon a:not(.anchor-link) { text-decoration: underline; }
 @media (max-width: 700px) {
   body.jp-Notebook { padding: 4px; }
   .jp-InputPrompt, .jp-OutputPrompt { display: none; }

@@ -1,4 +1,5 @@
-// Where subplots, titles and legend stand in a figure of a given size; live_figure.js follows this file in one module.
+// Where subplots, titles and legend stand in a figure of a given size; words.js stands before this file in one module,
+// live_figure.js after it.
 //
 // Lessons design a figure for a page that is DESIGN px wide. Gaps between subplots hold words, so they keep their size
 // while the subplots share what is left; on a narrow page subplots stand one under another; on the stage those of one
@@ -12,44 +13,22 @@ const NEAR = 1e-3;      // two places of a figure that are one
 const axisOf = (id, letter) => `${letter}axis${(id ?? letter).slice(1)}`;
 const same = (a, b) => Math.abs(a - b) < NEAR;
 const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
-const isText = (text) => typeof text === "string" && text.trim() !== "";
-
-// ---- words ----------------------------------------------------------------------------------------------------------
-
-const canvas = globalThis.document?.createElement("canvas").getContext("2d");
-
-function widthOf(text, size, family) {
-  canvas.font = `${size}px ${family}`;
-  return Math.max(...text.split("<br>").map((line) => canvas.measureText(line.replace(/<[^>]+>/g, "")).width));
-}
-
-// The text in lines no longer than `room` px where spaces allow it; text with tags of its own stays as it is.
-function wrapped(text, room, size, family) {
-  if (/<(?!br>)/.test(text)) return text;
-  const lines = [""];
-  for (const word of text.replaceAll("<br>", " ").split(" ")) {
-    const longer = lines.at(-1) ? `${lines.at(-1)} ${word}` : word;
-    if (!lines.at(-1) || widthOf(longer, size, family) <= room) lines[lines.length - 1] = longer;
-    else lines.push(word);
-  }
-  return lines.join("<br>");
-}
-
-const linesOf = (text) => text.split("<br>").length;
 
 // ---- subplots -------------------------------------------------------------------------------------------------------
 
-// {x, y: names of its axes; across, up: their domains; bare: without ticks and words; square: of one scale;
-// name: has words beside its y axis}, in reading order.
+// {x, y: names of its axes; across, up: their domains; bare: without ticks and words; picture: bare, and nothing but an
+// image; square: of one scale; name: has words beside its y axis}, in reading order.
 function subplotsOf(data, layout) {
   const found = new Map();
   const base = (id, letter) => layout[axisOf(id, letter)]?.overlaying ?? id ?? letter;
   for (const trace of data) {
     const x = axisOf(base(trace.xaxis, "x"), "x"), y = axisOf(base(trace.yaxis, "y"), "y");
     const [first, second] = [layout[x] ?? {}, layout[y] ?? {}];
-    found.set(x + y, { x, y, across: first.domain ?? [0, 1], up: second.domain ?? [0, 1],
-                       bare: first.visible === false && second.visible === false,
-                       square: Boolean(first.scaleanchor || second.scaleanchor), name: isText(second.title?.text) });
+    const bare = first.visible === false && second.visible === false;
+    const image = trace.type === "heatmap" || trace.type === "image" || found.get(x + y)?.picture;
+    found.set(x + y, { x, y, across: first.domain ?? [0, 1], up: second.domain ?? [0, 1], bare,
+                       picture: Boolean(bare && image), square: Boolean(first.scaleanchor || second.scaleanchor),
+                       name: isText(second.title?.text) });
   }
   return [...found.values()].sort((a, b) => b.up[1] - a.up[1] || a.across[0] - b.across[0]);
 }
@@ -129,12 +108,16 @@ function largest(plots, width, height, scale) {
 
 const weight = (plot) => plot.across[1] - plot.across[0];
 
-// Boxes in px for rows of subplots; heads: lines of title above each row; height: of all, or undefined for natural.
-function boxes(rows, width, height, scale, heads) {
+// Boxes in px for rows of subplots; heads: lines of title above each row; under: px that words under each row need
+// beyond two lines; high: px that a row needs at least; height: of all, or undefined for natural.
+function boxes(rows, width, height, scale, { heads, under, high }) {
   const bare = rows.map((row) => row.every((plot) => plot.bare));
-  const before = rows.map((_, i) => (i ? (heads[i] * 1.3 * TYPE + 4) * scale + (bare[i - 1] ? 12 : 52) * scale : 0));
-  const side = (row) => Math.min(120 * scale, (width - 10 * (row.length - 1)) / row.length);
-  const asked = rows.map((row, i) => (bare[i] ? side(row) : 190 * scale));
+  const before = rows.map((_, i) => (i ? (heads[i] * LINE * TYPE + 4) * scale + (bare[i - 1] ? 12 : 52) * scale
+                                         + under[i - 1] : 0));
+  const most = Math.max(...rows.map((row, i) => (bare[i] ? row.length : 1)));
+  const side = (row) => (row.every((plot) => plot.picture)
+    ? Math.min(120 * scale, (width - 10 * (most - 1)) / most) : Math.min(width, 230 * scale));
+  const asked = rows.map((row, i) => (bare[i] ? side(row) : Math.max(190 * scale, high[i])));
   const natural = sum(asked) + sum(before);
   const total = height ?? natural;
   const pictures = sum(asked.filter((_, i) => bare[i])), others = sum(asked) - pictures;
@@ -146,9 +129,10 @@ function boxes(rows, width, height, scale, heads) {
     const high = bare[i] ? asked[i] : asked[i] * grow;
     const gap = row.some((plot) => !plot.bare) ? 58 * scale : 10;
     const room = width - gap * (row.length - 1), share = sum(row.map(weight));
+    const each = bare[i] && row.every((plot) => plot.picture) ? (width - 10 * (most - 1)) / most : Infinity;
     let left = 0;
     for (const plot of row) {
-      const wide = room * weight(plot) / share;
+      const wide = Math.min(room * weight(plot) / share, rows.length > 1 ? each : Infinity);
       placed.set(plot, { across: [left / width, (left + wide) / width], up: [1 - (top + high) / total, 1 - top / total] });
       left += wide + gap;
     }
@@ -180,16 +164,27 @@ function scaledTrace(trace, scale) {
   return fresh;
 }
 
-// Height of a horizontal legend in px: plotly gives all entries the width of the longest if they need a second line.
-function legendHeight(data, layout, width, scale) {
-  const shown = data.filter((trace) => trace.showlegend !== false && trace.visible !== false && isText(trace.name)
-    && trace.type !== "heatmap" && trace.type !== "image");
-  if (layout.showlegend === false || shown.length + (layout.showlegend === true) < 2 && !shown.some((t) => t.showlegend))
-    return 0;
-  const size = layout.legend.font?.size ?? layout.font.size;
-  const wide = shown.map((trace) => widthOf(trace.name, size, layout.font.family) + 50 + 10 * scale);
-  const across = Math.max(1, Math.floor(width / Math.max(...wide)));
-  return (sum(wide) <= width ? 1 : Math.ceil(shown.length / across)) * (size * 1.3 + 6) + 6;
+// What a narrow page asks of a figure before its subplots are placed: margins that leave room, names in lines, and names
+// beside each subplot that shared those of its neighbour. Each subplot learns how high its names are.
+function narrow(data, layout, plots, margin, width) {
+  const { font } = layout, left = [], right = [];
+  for (const plot of plots) {
+    const axis = layout[plot.y];
+    if (axis?.matches && axis.showticklabels === false && plots.length > 1) {
+      const first = layout[axisOf(axis.matches, "y")] ?? {};
+      axis.showticklabels = true;
+      for (const key of ["tickvals", "ticktext"]) if (first[key]) axis[key] = [...first[key]];
+    }
+    const names = fitBeside(data, layout, plot.y, 0.36 * width, font);
+    if (names) {
+      plot.names = names.height;
+      (axis.side === "right" ? right : left).push(names.width + 12 + (plot.name ? 20 : 0));
+    }
+  }
+  if (left.length) margin.l = Math.min(margin.l, Math.max(...left));
+  margin.r = right.length ? Math.max(...right) : Math.min(margin.r, Math.max(20, width / 4));
+  // Numbers in the cells of a map, whose cells are narrow now.
+  for (const note of layout.annotations ?? []) if (note.xref !== "paper" && isNumber(note.text)) note.font.size = 10;
 }
 
 // The layout (which is changed in place) and the traces for these px. height: undefined lets the figure choose.
@@ -203,7 +198,7 @@ function arrange(data, layout, { width, height, stage = false, stack = false, sc
     data = data.map((trace) => scaledTrace(trace, scale));
     for (const side of ["l", "r", "b"]) margin[side] *= scale;
   }
-  const { size, family } = layout.font;
+  const { font } = layout, { size } = font;
   // Words of an axis close to its ticks: room that they do not need is the figure's.
   for (const [name, axis] of Object.entries(layout))
     if (/^xaxis\d*$/.test(name)) {
@@ -214,7 +209,10 @@ function arrange(data, layout, { width, height, stage = false, stack = false, sc
   const notes = layout.annotations ?? [];
   const plots = subplotsOf(data, layout);
   const axes = plots.flatMap(({ x, y }) => [x, y]);
-  if (stack) margin.r = Math.min(margin.r, Math.max(20, width / 4));
+  if (stack) {
+    data = shortNames(data, width - 70, font);
+    narrow(data, layout, plots, margin, width);
+  }
   const within = () => width - margin.l - margin.r;
 
   // Whose title is whose, before anything moves.
@@ -243,7 +241,7 @@ function arrange(data, layout, { width, height, stage = false, stack = false, sc
   // Titles in lines that fit; how many lines stand above each row.
   const lift = 4 * scale; // above the topmost number of an axis
   const wrap = (note, room) => {
-    note.text = wrapped(note.text, room, note.font?.size ?? size, family);
+    note.text = wrapped(note.text, room, { ...font, size: note.font?.size ?? size });
     note.yshift = lift;
   };
   const inItsRow = (plot, row) => (inner - 58 * scale * (row.length - 1)) * weight(plot) / sum(row.map(weight));
@@ -257,27 +255,49 @@ function arrange(data, layout, { width, height, stage = false, stack = false, sc
   }
   const lines = (row) => Math.max(0, ...titlesOf(row).map((note) => linesOf(note.text)));
   const top = rows ? rows[0] : plots.filter(({ up }) => same(up[1], plots[0]?.up[1] ?? 1));
-  const titles = lines(top) ? lines(top) * size * 1.3 + 4 + lift : 0;
+  const titles = lines(top) ? lines(top) * size * LINE + 4 + lift : 0;
+
+  // Words under the axes, now that these have their lengths.
+  const wideOf = (plot) => {
+    const row = rows?.find((one) => one.includes(plot));
+    return row ? inItsRow(plot, row) : inner * (across(plot.across[1]) - across(plot.across[0]));
+  };
+  // What a title may take beside its axis: to the edge of the figure, or half of the way to its neighbours.
+  const spareOf = (plot) => {
+    const row = rows?.find((one) => one.includes(plot)) ?? plots.filter((one) => same(one.up[0], plot.up[0]));
+    if (row.length < 2) return 2 * Math.min(margin.l, margin.r) - 4;
+    const gaps = rows ? [58 * scale] : row.flatMap((one) => (one.across[0] > plot.across[1] - NEAR
+      ? [inner * (across(one.across[0]) - across(plot.across[1]))] : one.across[1] < plot.across[0] + NEAR
+        ? [inner * (across(plot.across[0]) - across(one.across[1]))] : []));
+    return Math.min(...gaps) - 10;
+  };
+  const below = new Map(simple ? plots.map((plot) => {
+    const wide = wideOf(plot);
+    return [plot, fitUnder(data, layout, plot.x, wide, font) + fitTitle(layout[plot.x], wide + spareOf(plot), font)];
+  }) : []);
+  const deepest = (row) => Math.max(0, ...row.map((plot) => below.get(plot) ?? 0));
+  margin.b += deepest(rows?.at(-1) ?? plots.filter(({ up }) => same(up[0], 0)));
 
   // The legend at the top, then the titles.
   const { legend: box } = layout;
   if (!box.orientation) margin.t = layout.margin?.t ?? 100;
   else if ((box.y ?? 1.02) >= 1) {
-    const tall = legend ?? legendHeight(data, layout, inner, scale);
+    const tall = legend ?? legendHeight(data, layout, stack ? width : inner, scale);
     margin.t = 8 * scale + tall + titles + (isText(layout.title?.text) ? 2.2 * size : 0);
     Object.assign(box, isText(layout.title?.text) ? {} : { yref: "container", y: 1, yanchor: "top", x: 0,
-                                                           xanchor: "left" });
+                                                           xanchor: "left", ...(stack && { xref: "container" }) });
   }
 
   let place;
   if (rows) {
     const heads = rows.map(lines);
     const room = height === undefined ? undefined : height - margin.t - margin.b;
-    const { placed, total } = boxes(rows, inner, room, scale, heads);
+    const high = rows.map((row) => Math.max(...row.map((plot) => plot.names ?? 0)));
+    const { placed, total } = boxes(rows, inner, room, scale, { heads, under: rows.map(deepest), high });
     height ??= total + margin.t + margin.b;
     place = (plot) => placed.get(plot);
   } else {
-    height ??= design;
+    height ??= Math.max(design, (plots[0]?.names ?? 0) + margin.t + margin.b);
     const up = stretch(pieces(plots, "up", "across"), design - 110, height - margin.t - margin.b, scale);
     place = (plot) => ({ across: plot.across.map(across), up: plot.up.map(up) });
   }
@@ -286,6 +306,7 @@ function arrange(data, layout, { width, height, stage = false, stack = false, sc
       const box = place(plot);
       (layout[plot.x] ??= {}).domain = box.across;
       (layout[plot.y] ??= {}).domain = box.up;
+      fitUp(layout[plot.y], (box.up[1] - box.up[0]) * (height - margin.t - margin.b), font);
     }
     for (const [note, at] of owner) {
       const box = place(at.plot);

@@ -1,5 +1,5 @@
 // The browser's half of LiveFigure (live_figure.py). What is drawn lives in Python; this file only draws it, and
-// hear.js, arrange.js and redraw.js, which stand before it in the same module, keep it in touch, fit and draw it.
+// hear.js, words.js, arrange.js and redraw.js, which stand before it in the same module, keep it in touch, fit and draw it.
 //
 // The model's state holds a whole frame (`first`, `numbers`), so that a view shows something before the kernel answers:
 // it may be busy with the cells below. Then
@@ -15,7 +15,7 @@ const SHARED = "__kdutils_plotly__"; // one promise for all figures of the page
 const PATIENCE = 2_000; // ms without an answer until a reader is told
 const BURST = 300; // ms of drawing that may go on without a rest: a control's own frame and its answer's
 const CARD = 440; // px: a panel on the page is no higher, where its words allow
-const LEAST = 210; // px: a figure is no lower
+const LEAST = 210; // px: a figure is no lower; one that is not wide, whose legend has more lines, a third higher
 
 // ---- plotly.js, once per page -------------------------------------------------------------------------------------
 
@@ -131,6 +131,7 @@ const idle = () => new Promise((resolve) => (globalThis.requestIdleCallback ?? s
 
 async function render({ model, el }) {
   const closed = new AbortController();
+  el.classList.add("kd-figure"); // here and not by the kernel, whose message a page that is slow to load would drop
   const plot = document.createElement("div");
   plot.className = "kd-plot";
   plot.setAttribute("role", "figure"); // not img: its buttons would be hidden from a screen reader
@@ -221,11 +222,12 @@ async function render({ model, el }) {
       space.height = Math.max(120, el.clientHeight - hint.offsetHeight);
     } else if (panel && !space.stack) {
       const high = (part) => panel.querySelector(part)?.offsetHeight ?? 0;
-      const words = tall ? high(".kd-head") + high(".kd-reading") + hint.offsetHeight + 22
-        : panel.offsetHeight - plot.offsetHeight;
+      const words = tall ? high(".kd-head") + high(".kd-reading") + hint.offsetHeight + 24
+        : Math.ceil(panel.getBoundingClientRect().height - plot.getBoundingClientRect().height);
       if (used.width !== page) used = { width: page, words: 0 };
       used.words = Math.max(used.words, words);
-      space.height = Math.min(picture.layout.height ?? 400, Math.max(LEAST, CARD - used.words));
+      const least = page < 900 ? 4 / 3 * LEAST : LEAST;
+      space.height = Math.min(picture.layout.height ?? 400, Math.max(least, CARD - used.words));
     }
     drawn = JSON.stringify(space);
     return legend.of === drawn ? { ...space, legend: legend.height } : space;

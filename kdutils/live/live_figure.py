@@ -6,6 +6,7 @@ The browser's half, and the messages, are in live_figure.js.
 import functools
 import gzip
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -18,10 +19,18 @@ from kdutils.live.chart import Frame
 from kdutils.live.hearing import HEAR, HearingWidget
 
 HERE = Path(__file__).parent
-# One module for the browser: how a figure fits its page, how it is drawn again, and when.
-MODULE = HEAR + "".join((HERE / name).read_text(encoding="utf-8") for name in ("arrange.js", "redraw.js",
-                                                                               "live_figure.js"))
+# One module for the browser: how a figure and its words fit the page, how it is drawn again, and when.
+PARTS = ("words.js", "arrange.js", "redraw.js", "live_figure.js")
 log = logging.getLogger(__name__)
+
+
+def _bare(code: str) -> str:
+    """A module or a style without comments and indents: every figure of a page brings a copy."""
+    lines = (line.strip() for line in re.sub(r"/\*.*?\*/", "", code, flags=re.DOTALL).splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
+
+
+MODULE = _bare(HEAR + "".join((HERE / name).read_text(encoding="utf-8") for name in PARTS))
 
 
 class Sender:
@@ -103,7 +112,7 @@ class LiveFigure(HearingWidget):
     """Draws a Chart with plotly.js. Made by `Chart.view`; talk to the chart, not to this."""
 
     _esm = MODULE
-    _css = (HERE / "panel.css").read_text(encoding="utf-8")
+    _css = _bare((HERE / "panel.css").read_text(encoding="utf-8"))
 
     # The button that is removed would upload the figure to another host.
     config = traitlets.Dict({"displaylogo": False, "displayModeBar": "hover",

@@ -293,7 +293,6 @@ class Panel:
         self._reading_line = LiveText(look="kd-reading", text=self.words())
         title = widgets.HTML(f'<div class="kd-title" role="heading" aria-level="3">{html.escape(self.title)}</div>')
         self.chart.view.layout.width = "100%"
-        self.chart.view.add_class("kd-figure")
         controls = row_of("kd-controls", self.inputs.values())
         buttons = row_of("kd-bar", [*self.toolbar(), row_of("kd-buttons kd-presets", [*presets, reset])])
         head = row_of("kd-head", [title, self._status_line, CardTools(lines=list(asked_on_stage(self)))])

@@ -17,7 +17,7 @@ import numpy as np
 from kdutils.cache import write_whole
 from kdutils.live.chart import Chart
 
-PALE = 0.4      # opacity of what is recorded
+PALE = 0.5      # opacity of what is recorded
 FILE = "recorded.json"
 
 

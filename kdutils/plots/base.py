@@ -37,6 +37,15 @@ class Plot:
 
 def live(figure: go.Figure, reading: str) -> dict:
     """The mime bundle of a figure on a page with a kernel: a view, and plotly JSON for when the kernel has gone."""
+    chart = chart_of(figure, reading)
+    chart.view.layout.width = "100%"
+    return {PLOTLY: on_any_page(figure), "text/plain": reading,
+            "application/vnd.jupyter.widget-view+json": {"version_major": 2, "version_minor": 0,
+                                                         "model_id": chart.view.model_id}}
+
+
+def chart_of(figure: go.Figure, reading: str):
+    """The figure as panels have theirs: a Chart, whose traces all have a name."""
     from kdutils.live.chart import Chart
 
     named = go.Figure(figure)
@@ -44,10 +53,7 @@ def live(figure: go.Figure, reading: str) -> dict:
         trace.uid = trace.uid or str(number)
     chart = Chart(named)
     chart.describe(reading)
-    chart.view.layout.width = "100%"
-    return {PLOTLY: on_any_page(figure), "text/plain": reading,
-            "application/vnd.jupyter.widget-view+json": {"version_major": 2, "version_minor": 0,
-                                                         "model_id": chart.view.model_id}}
+    return chart
 
 
 def caption(reading: str):

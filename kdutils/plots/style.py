@@ -24,7 +24,7 @@ COLOURS = {
     # Rivals of the teacher that divides its classes by itself.
     "k-means": "#56B4E9",
     "no auxiliary loss": "#7f7f7f",
-    "penultimate layer": "#332288",
+    "penultimate layer": "#7A5CE0",
     # Ordinary distillation, the same on the sphere, and with one scalar on the teacher's logits.
     "KD": "#D55E00",
     "SKD": "#7A5CE0",

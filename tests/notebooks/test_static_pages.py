@@ -1,5 +1,7 @@
 """The HTML page of every notebook as a file, with the network off: on a phone and on a laptop."""
 
+from axe_playwright_python.sync_playwright import Axe
+
 # What stands out of the page to the right: not what scrolls inside itself.
 WIDER = """() => document.documentElement.scrollWidth - document.documentElement.clientWidth"""
 UNDRAWN = """() => [...document.querySelectorAll('math')].filter(one => {
@@ -9,7 +11,8 @@ UNDRAWN = """() => [...document.querySelectorAll('math')].filter(one => {
 
 def test_the_page_is_read_without_a_network(notebook, execute, browser):
     """Catches a formula left as TeX, a table that pushes a phone's page sideways or is left as its source (a bar
-    in a cell is enough), a script from another host.
+    in a cell is enough), a script from another host; words too pale for their ground, a link that only its colour
+    marks.
     """
     html = execute(notebook, profile="smoke").html
     for width, height in ((360, 740), (1280, 800)):
@@ -27,4 +30,8 @@ def test_the_page_is_read_without_a_network(notebook, execute, browser):
         assert page.evaluate("document.querySelectorAll('details details[open]').length") == 0
         for one in page.locator("img").all():
             assert one.get_attribute("alt")
+        if width > 700:  # the words are the same on a phone
+            found = Axe().run(page).response["violations"]
+            assert not [(one["id"], one["nodes"][0]["html"]) for one in found
+                        if one["impact"] in ("serious", "critical")]
         context.close()

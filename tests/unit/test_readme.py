@@ -33,7 +33,7 @@ def test_every_notebook_is_in_the_table_and_has_its_teaching_note():
         assert (ROOT / "notebooks" / "teaching" / f"{notebook.stem}.md").exists(), notebook.name
 
 
-TARGETS = sorted(set(re.findall(r"`?make (lab|test|fast|faults|bench|pictures|clean)", README)))
+TARGETS = sorted(set(re.findall(r"`?make (lab|test|fast|faults|fit|bench|pictures|clean)", README)))
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -15,7 +15,7 @@ from kdutils.results import Effect, Results
 
 # A colour, a marker and a dash for each kind of thing that is matched.
 LOOKS = {"answers": (COLOURS["distilled"], "circle", "solid"), "boundary": ("#E69F00", "star", "dashdot"),
-         "features": ("#56B4E9", "square", "dash"), "relations": ("#332288", "triangle-up", "longdash"),
+         "features": ("#56B4E9", "square", "dash"), "relations": ("#7A5CE0", "triangle-up", "longdash"),
          "together": ("#CC79A7", "diamond", "dot")}
 PARTS = {"few-shot": "few clean images", "equal gradients": "few clean images, every term as strong as the labels",
          "full": "all clean images", "noise race": "wrong labels", "imbalance race": "rare classes",

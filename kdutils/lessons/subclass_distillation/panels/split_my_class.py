@@ -102,8 +102,8 @@ class SplitMyClass(Lab):
     def build_figure(self) -> go.Figure:
         kinds, kind = self.scene.kinds, self.scene.kind
         figure = make_subplots(
-            rows=2, cols=3, column_widths=[0.37, 0.37, 0.26], row_heights=[0.44, 0.56], horizontal_spacing=0.035,
-            vertical_spacing=0.24, specs=[[{"rowspan": 2}, {"rowspan": 2}, {}], [None, None, {}]],
+            rows=2, cols=3, column_widths=[0.37, 0.37, 0.26], row_heights=[0.38, 0.62], horizontal_spacing=0.035,
+            vertical_spacing=0.22, specs=[[{"rowspan": 2}, {"rowspan": 2}, {}], [None, None, {}]],
             subplot_titles=["what one teacher found", f"the {kind}s, which nobody told it",
                             "examples per subclass (%)", "auxiliary loss"])
         if self.plane:
