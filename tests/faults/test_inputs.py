@@ -92,9 +92,12 @@ def test_an_idx_file_whose_sizes_overflow(tmp_path, refuses):
         read_idx(path, 3)
 
 
-def test_a_gz_file_that_is_damaged_in_its_middle(tmp_path, refuses):
+@pytest.mark.parametrize(("at", "wrong"), [(39_000, b"\xff" * 40), (10, b"\x07")],
+                         ids=["another checksum", "no kind of block"])
+def test_a_gz_file_that_is_damaged(tmp_path, refuses, at, wrong):
+    """In its middle, and where the packing itself no longer makes sense: the second is another error of Python's."""
     packed = bytearray(gzip.compress(struct.pack(">4I", 0x0803, 100, 28, 28) + np.random.default_rng(0).bytes(78_400)))
-    packed[len(packed) // 2: len(packed) // 2 + 40] = b"\xff" * 40
+    packed[at:at + len(wrong)] = wrong
     (tmp_path / "images.gz").write_bytes(packed)
     with refuses("images.gz", "damaged"):
         read_idx(tmp_path / "images.gz", 3)
