@@ -83,9 +83,10 @@ def test_the_omitted_digit_is_never_shown_and_its_recall_is_that_digits(monkeypa
 
 def test_a_seed_has_the_same_runs_whichever_seeds_run_beside_it(small):
     """Catches a transfer set without the omitted digit that is as large as the smallest of the seeds that were run."""
-    alone = dark_knowledge.run(replace(SMALL, seeds=1, seed=1))
-    mine = small[0].table.query("seed == 1").reset_index(drop=True)
-    assert mine[["part", "transfer", "method"]].equals(alone.table[["part", "transfer", "method"]])
+    for seed in (0, 1):     # the second seed has more of the digit: its own set would be the smallest
+        alone = dark_knowledge.run(replace(SMALL, seeds=1, seed=seed))
+        mine = small[0].table.query("seed == @seed").reset_index(drop=True)
+        assert mine[["part", "transfer", "method"]].equals(alone.table[["part", "transfer", "method"]])
 
 
 def test_the_correction_is_measured_beside_the_plain_logits(small):
