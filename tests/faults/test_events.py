@@ -9,6 +9,7 @@ import random
 import threading
 import tracemalloc
 import weakref
+from itertools import pairwise
 
 import ipywidgets
 import pytest
@@ -86,7 +87,10 @@ def played(panel):
 
 
 def test_memory_does_not_grow_with_panels_that_are_opened_and_closed():
-    """0.2 MB per 100 cycles at most; catches widgets, layouts and styles that ipywidgets keeps."""
+    """0.2 MB per 100 cycles at most; catches widgets, layouts and styles that ipywidgets keeps.
+
+    What panels keep grows in every round. What another thread of the process takes meanwhile, it takes once.
+    """
     def cycle(times: int) -> tuple[float, int]:
         for _ in range(times):
             panel = Softmax()
@@ -100,8 +104,8 @@ def test_memory_does_not_grow_with_panels_that_are_opened_and_closed():
     tracemalloc.start()
     try:
         cycle(10)
-        before, widgets = cycle(1)
-        after, now = cycle(40)
+        rounds = [cycle(1), *(cycle(40) for _ in range(3))]
     finally:
         tracemalloc.stop()
-    assert now == widgets and after - before < 0.2 * 40 / 100
+    assert len({widgets for _, widgets in rounds}) == 1
+    assert min(after - before for (before, _), (after, _) in pairwise(rounds)) < 0.2 * 40 / 100
