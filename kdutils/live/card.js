@@ -215,7 +215,8 @@ async function render({ model, el }) {
   let stage = null;
   // Controls are made after their card, and a card while its cell is out of sight.
   const watch = new MutationObserver((changes) => {
-    if (changes.some(({ target }) => !target.closest?.(".kd-plot"))) nameParts(el.closest(".kd-panel"));
+    const card = el.closest(".kd-panel"); // none: its output is being cleared
+    if (card && changes.some(({ target }) => !target.closest?.(".kd-plot"))) nameParts(card);
   });
   const keys = (event) => {
     if (event.key !== "F" || !event.shiftKey || event.ctrlKey || event.metaKey || event.target.isContentEditable) return;

@@ -274,6 +274,8 @@ async function render({ model, el }) {
     theme.disconnect();
     size.disconnect();
     model.off("msg:custom", listen);
+    // Plotly asks for what a trace may leave behind by a selector of its uid, and ours have spaces and apostrophes.
+    (plot._fullData ?? []).forEach((trace, index) => { trace.uid = `t${index}`; });
     if (Plotly) Plotly.purge(plot);
   };
 }

@@ -23,14 +23,14 @@ class Formula(Panel):
     controls = (LogSlider("temperature", "Temperature", low=0.5, high=50.0, default=4.0),)
     presets = {"Hot": {"temperature": 50.0}}
     def build_figure(self):
-        figure = go.Figure(go.Bar(uid="p", x=list("abcde")))
+        figure = go.Figure(go.Bar(uid="a class's p", x=list("abcde")))
         return figure.update_layout(height=240, yaxis={"range": [0, 1]})
     def draw(self, changed):
         e = [math.exp(-i / self.values["temperature"]) for i in range(5)]
-        self.chart.set("p", y=[v / sum(e) for v in e])
+        self.chart.set("a class's p", y=[v / sum(e) for v in e])
         self.chart.layout({"title": {"text": f"T = {self.values['temperature']:g}"}})
     def reading(self):
-        first = self.chart.points("p")["y"][0]
+        first = self.chart.points("a class's p")["y"][0]
         return f"At temperature {self.values['temperature']:g} the first class has {first:.2f}."
 formula = Formula()
 formula
@@ -218,6 +218,9 @@ def test_figures_show_while_later_cells_run(lab, notebook):
     (lab.folder / "seen").touch()
     expect(plot(notebook.page, "Formula")).to_have_attribute("data-seq", re.compile(r"\d+"))
     expect(notebook.page.get_by_text("Waiting for the kernel")).to_be_hidden()
+    figure = plot(notebook.page, "Formula").element_handle()
+    notebook.page.evaluate("() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
+    wait_for(lambda: figure.evaluate("plot => plot.isConnected === false && !plot._fullLayout"), what="Plotly's leave")
     notebook.check()
 
 
