@@ -134,6 +134,11 @@ def families_of(params: Mapping) -> int:
     return len(params.get("families", FAMILIES)) or len(GROUPINGS[params["data"]].groups)
 
 
+def student_rate(rates: Sequence[float]) -> dict[str, int]:
+    """For the provenance of a sweep: pictures a second of one core, the mean over its groups of students."""
+    return {"student_pictures_per_second": round(sum(rates) / len(rates))} if rates else {}
+
+
 def area_averaged(images: Tensor, side: int) -> Tensor:
     """Images (N, c, h, h) of a smaller side: the mean of each square, uint8."""
     tall, wide = images.shape[-2:]

@@ -29,7 +29,7 @@ from kdutils.lessons.subclass_distillation.teachers import (
 )
 from kdutils.objectives.subclass import MAX_SUBCLASSES
 from kdutils.results import Results
-from kdutils.second_scale import FAMILIES, Bench
+from kdutils.second_scale import FAMILIES, Bench, student_rate
 from kdutils.second_scale import prepare as pictures
 from kdutils.training import Recipe
 
@@ -83,7 +83,7 @@ class SubclassFamilies:
 
 # Every setting on digits, which need no other data.
 SMOKE = SubclassFamilies(seeds=2, data="digits-2x5", families=(), side=8, views=2, teacher=(4,), student=(2,),
-                       transfer_sizes=(20, 100), steps=5)
+                         transfer_sizes=(20, 100), steps=5)
 
 
 def prepare(params: SubclassFamilies) -> Bench:
@@ -107,8 +107,7 @@ def run(params: SubclassFamilies, report: Callable[[str], None] = lambda line: N
     trained on.
     """
     start, lab, rates = time.perf_counter(), prepare(params), []
-    return collect(_groups(lab, params, report, rates), params, start, report,
-                   more=lambda: {"student_pictures_per_second": round(sum(rates) / len(rates))} if rates else {})
+    return collect(_groups(lab, params, report, rates), params, start, report, more=lambda: student_rate(rates))
 
 
 def _groups(lab: Bench, params: SubclassFamilies, report, rates: list[float]) -> Iterator[list[dict]]:

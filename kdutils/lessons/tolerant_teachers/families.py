@@ -22,7 +22,7 @@ from kdutils.lessons.tolerant_teachers.parameters import STRICT, Ancestor, kinds
 from kdutils.networks import Population
 from kdutils.objectives import hard_labels, softmax
 from kdutils.results import Results
-from kdutils.second_scale import FAMILIES, Bench
+from kdutils.second_scale import FAMILIES, Bench, student_rate
 from kdutils.second_scale import prepare as pictures
 from kdutils.training import Knobs, Recipe
 
@@ -69,7 +69,7 @@ class TolerantFamilies:
 
 # Every setting on digits and their two halves, which need no other data: what it says of families means nothing.
 SMOKE = TolerantFamilies(seeds=2, data="digits-2x5", families=(), side=8, views=2, teacher=(4,), student=(2,), few=100,
-                       steps=5)
+                         steps=5)
 
 
 def prepare(params: TolerantFamilies) -> Bench:
@@ -93,8 +93,7 @@ def run(params: TolerantFamilies, report: Callable[[str], None] = lambda line: N
     The provenance has the processor time, and how many pictures a second of it students were trained on.
     """
     start, lab, rates = time.perf_counter(), prepare(params), []
-    return collect(_groups(lab, params, report, rates), params, start, report,
-                   more=lambda: {"student_pictures_per_second": round(sum(rates) / len(rates))} if rates else {})
+    return collect(_groups(lab, params, report, rates), params, start, report, more=lambda: student_rate(rates))
 
 
 def _groups(lab: Bench, params: TolerantFamilies, report, rates: list[float]) -> Iterator[list[dict]]:
