@@ -67,7 +67,9 @@ def _sentence(text: str) -> str:
     return f'<p style="color:var(--jp-ui-font-color1,#333);margin:0 0 1em 0">{html.escape(text)}</p>'
 
 
-_TABLE = "<style>.kd-table :is(th, td) { text-align: left; vertical-align: top; white-space: pre-line; }</style>"
+# Said twice, and so stronger than JupyterLab's own rule for the cells of tables, which sets them to the right.
+_TABLE = ("<style>table.kd-table.kd-table :is(th, td) { text-align: left; vertical-align: top; white-space: pre-line; }"
+          "</style>")
 
 
 @dataclass(frozen=True)

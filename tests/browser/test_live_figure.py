@@ -224,6 +224,19 @@ def test_figures_show_while_later_cells_run(lab, notebook):
     notebook.check()
 
 
+def test_a_table_reads_from_the_left(lab, notebook):
+    """JupyterLab sets the cells of tables to the right, by a rule that is stronger than one of a single class."""
+    notebook.open(lab.write("table.ipynb", "import pandas as pd\nfrom kdutils.plots import Table\n"
+                                           "Table(pd.DataFrame({'claim': ['one\\ntwo'], 'seeds': [6]}))"))
+    notebook.run_all()
+    expect(notebook.page.locator(".kd-table td")).to_have_count(2)
+    look = notebook.page.evaluate("""() => [...document.querySelectorAll('.kd-table :is(th, td)')].map((cell) => {
+        const {textAlign, verticalAlign, whiteSpaceCollapse} = getComputedStyle(cell);
+        return [textAlign, verticalAlign, whiteSpaceCollapse].join(); })""")
+    assert set(look) == {"left,top,preserve-breaks"}
+    notebook.check()
+
+
 def change_theme(page, theme: str) -> None:
     """And wait for JupyterLab's splash to go: of two themes within its 200 ms, JupyterLab removes the splash twice."""
     page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
