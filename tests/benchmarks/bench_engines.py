@@ -8,7 +8,7 @@ processor seconds; on more, wall clock, and torch's loop keeps one thread, with 
 that who knows population training would pick: jit, vmap over members and scan over steps, in a process of its own, with
 the batch order ready-made (ours draw it inside the time), its compile time apart. PYTHON is the interpreter of an
 environment in which JAX is installed; it is no dependency of the course. It is asked for perceptrons only: its mapped
-convolutions take many times as long as torch's loop. Writes results/engines_<threads>.json, for the README's table.
+convolutions take many times as long as torch's loop. Writes results/engines_<threads>.json, for README.md.
 """
 
 import json

@@ -4,7 +4,7 @@
 
 Populations of small convolutions on the folded 16x16 pictures of twenty classes (`kdutils data get cifar-100`), or of a
 hundred, measured on training images that nobody trains on; beside them single networks of the literature. One thread,
-its processor's time. Prints a table; the README's has the numbers of 26 November 2026, torch's loop.
+its processor's time. Prints a table; README.md beside this file has that of 26 November 2026, torch's loop.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""The tables of speed in the README, from what the benchmarks wrote: python tests/benchmarks/speed_table.py"""
+"""The tables of README.md beside this file, from what the benchmarks wrote: python tests/benchmarks/speed_table.py"""
 
 import json
 import re
@@ -9,7 +9,7 @@ from statistics import fmean
 from kdutils.results import Effect
 
 HERE = Path(__file__).parent
-README = HERE.parents[1] / "README.md"
+README = HERE / "README.md"
 SECTION = re.compile(r"(<!-- speed:.*?-->\n).*?(<!-- end of speed -->)", re.DOTALL)
 PROFILES = ("smoke", "lecture")
 # What a hand feels of a panel: how the benchmark's figures end, and the milliseconds promised.
@@ -158,7 +158,7 @@ def counted(threads: int) -> str:
 
 
 def updated(readme: str) -> str:
-    """The README with the table of the committed results."""
+    """The page with the table of the committed results."""
     return SECTION.sub(lambda found: f"{found[1]}{table()}{found[2]}", readme)
 
 

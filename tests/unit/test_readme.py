@@ -1,4 +1,4 @@
-"""The README says what is so: its links lead somewhere, its figures are the measured ones, its commands exist."""
+"""The READMEs say what is so: their links lead somewhere, their figures are the measured ones, their commands exist."""
 
 import importlib.util
 import re
@@ -9,22 +9,35 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {path: (ROOT / path).read_text(encoding="utf-8")
+         for path in ("README.md", "data/README.md", "kdutils/sweeps/README.md", "tests/benchmarks/README.md")}
+README = PAGES["README.md"]
+BENCHMARKS = PAGES["tests/benchmarks/README.md"]
 
 
-def test_links_and_pictures_are_there_and_pictures_are_small():
-    links = re.findall(r"\]\(([^)#]+)\)", README)
-    assert len(links) > 5
-    for link in links:
-        assert (ROOT / link).exists(), link
-        assert not link.endswith(".png") or (ROOT / link).stat().st_size < 200_000, link
+@pytest.mark.parametrize("page", PAGES)
+def test_links_and_pictures_are_there_and_pictures_are_small(page):
+    for link, heading in re.findall(r"\]\((?!http)([^)#]+)#?([^)]*)\)", PAGES[page]):
+        target = ROOT / Path(page).parent / link
+        assert target.exists(), link
+        assert not link.endswith(".png") or target.stat().st_size < 200_000, link
+        assert not heading or heading in anchors(target.read_text(encoding="utf-8")), heading
+
+
+def anchors(text: str) -> set[str]:
+    """What the headings of a page in Markdown are called in links, by the usual rule of forges."""
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.+)$", text, re.M)}
+
+
+def test_the_readme_leads_to_every_other_page():
+    assert not [page for page in PAGES if page != "README.md" and f"({page})" not in README]
 
 
 def test_the_table_of_speed_is_that_of_the_committed_results():
     spec = importlib.util.spec_from_file_location("speed_table", ROOT / "tests" / "benchmarks" / "speed_table.py")
     speed_table = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(speed_table)
-    assert speed_table.updated(README) == README, "run: python tests/benchmarks/speed_table.py"
+    assert speed_table.updated(BENCHMARKS) == BENCHMARKS, "run: python tests/benchmarks/speed_table.py"
 
 
 def test_every_notebook_is_in_the_table_and_has_its_teaching_note():
@@ -52,5 +65,6 @@ def test_what_make_calls_beside_the_tests_could_start():
 def test_commands_exist():
     from kdutils.cli import app
 
-    for command in re.findall(r"`kdutils (\w+)", README):
-        assert command in app.commands, command
+    for page in PAGES.values():
+        for command in re.findall(r"(?:`|^)kdutils (\w+)", page, re.M):
+            assert command in app.commands, command
