@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import textwrap
+from contextlib import contextmanager
+from pathlib import Path
 
 import nbformat
 import psutil
@@ -13,6 +15,7 @@ import torch
 from helpers import until
 
 from kdutils import cache
+from kdutils.course import runner, start
 from kdutils.results import Results
 from kdutils.sweeps import sweep
 
@@ -131,15 +134,21 @@ finish()
 """
 
 
-def test_a_run_of_a_notebook_that_is_killed_leaves_no_half_page_and_no_kernel(folder, tmp_path):
-    """Catches a page that is written while it grows, and a kernel that trains on for nobody."""
+@pytest.fixture
+def notebook(tmp_path):
+    """A notebook of the course's shape, which trains a teacher for `wait` seconds."""
     cell = nbformat.v4.new_code_cell
     setup = "from kdutils.course.session import finish, setup\nsession = setup(profile, seed)"
     cells = [cell('profile = "smoke"\nseed = 0\nwait = 600', id="parameters", metadata={"tags": ["parameters"]}),
              cell(setup, id="setup"), cell(PAGE, id="page")]
     about = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=about), tmp_path / "page.ipynb")
-    command = [sys.executable, "-m", "kdutils", "run", str(tmp_path / "page.ipynb"), "--out", str(tmp_path / "out")]
+    return tmp_path / "page.ipynb"
+
+
+def test_a_run_of_a_notebook_that_is_killed_leaves_no_half_page_and_no_kernel(folder, tmp_path, notebook):
+    """Catches a page that is written while it grows, and a kernel that trains on for nobody."""
+    command = [sys.executable, "-m", "kdutils", "run", str(notebook), "--out", str(tmp_path / "out")]
     process, kernel = subprocess.Popen(command, stderr=subprocess.DEVNULL), tmp_path / "kernel"
     assert until(lambda: kernel.exists() and kernel.read_text(), 120)
     process.kill()
@@ -149,6 +158,75 @@ def test_a_run_of_a_notebook_that_is_killed_leaves_no_half_page_and_no_kernel(fo
     subprocess.run([*command, "-p", "wait", "0"], check=True, capture_output=True, timeout=120)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"page.ipynb", "page.html"}
     assert len(cache.entries()) == 1 and cache.unfinished() == []
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.fixture
+def killed_in(monkeypatch):
+    """`with killed_in("page.html"):` expects an end in the middle of writing this file, whatever its temporary name."""
+
+    @contextmanager
+    def during(name):
+        def half(write):
+            def writes(path, content, *more, **words):
+                write(path, content[:len(content) // 2 if name in path.name else None], *more, **words)
+                if name in path.name:
+                    raise Killed
+            return writes
+
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            for kind in ("write_text", "write_bytes"):
+                patch.setattr(Path, kind, half(getattr(Path, kind)))
+            yield
+
+    return during
+
+
+def seen(folder) -> set[str]:
+    """The files of a folder that `ls` shows."""
+    return {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+
+
+def test_a_run_that_is_killed_while_it_writes_leaves_no_half_page(folder, tmp_path, notebook, killed_in):
+    """Catches half a page under its final name, after a run that looked finished."""
+    def run():
+        return runner.run(notebook, {"wait": 0}, tmp_path / "out", progress=False)
+
+    with killed_in("page.ipynb"):
+        run()
+    assert seen(tmp_path / "out") == set()
+    with killed_in("page.html"):
+        run()
+    assert seen(tmp_path / "out") == {"page.ipynb"} and run().ok
+    assert "</html>" in (tmp_path / "out" / "page.html").read_text()
+    nbformat.read(tmp_path / "out" / "page.ipynb", as_version=4)
+
+
+def test_a_sweep_that_is_killed_while_it_writes_leaves_no_half_point(folder, tmp_path, killed_in):
+    from kdutils.lessons.start_here.experiment import StartHere
+
+    base, said = StartHere(seeds=2, transfer=20, steps=10), []
+    with killed_in("start_here-"):
+        sweep("start_here", {}, folder=tmp_path / "points", workers=1, base=base)
+    assert seen(tmp_path / "points") == set()
+    assert sweep("start_here", {}, folder=tmp_path / "points", workers=1, base=base, report=said.append).complete
+    assert len(seen(tmp_path / "points")) == 1 and not any("measured again" in line for line in said)
+
+
+def test_a_copy_of_the_course_that_is_killed_while_it_writes_is_made_whole_the_next_time(tmp_path, killed_in):
+    """Catches half a page that is taken for the reader's own ever after."""
+    pages, course = tmp_path / "pages", tmp_path / "course"
+    pages.mkdir()
+    for edition, name in enumerate((start.FIRST, start.MANIFEST, "nothing")):
+        (pages / start.FIRST).write_text(f"edition {edition}")
+        if name != "nothing":
+            with killed_in(name):
+                start.copy(course, pages)
+        assert start.copy(course, pages).kept == ()
+        assert (course / start.FIRST).read_text() == f"edition {edition}"
 
 
 # Full disks ---------------------------------------------------------------------------------------------------------

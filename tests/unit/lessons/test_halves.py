@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from kdutils.datasets import load
+from kdutils.datasets import load, split
 from kdutils.lessons import catalog
 from kdutils.lessons.start_here import halves
 from kdutils.results import Results
@@ -50,6 +50,18 @@ def test_halves_share_no_image_and_are_all_of_them():
     assert not torch.equal(halves.in_two(data, 4)[0], a)
     half = halves.part_of(data, a, "half")
     assert torch.equal(half.images, data.images[a]) and torch.equal(half.labels, data.labels[a])
+
+
+def test_a_run_cuts_the_digits_in_two_and_no_image_is_in_both_halves(monkeypatch):
+    """Catches one half that is used twice, a half of another cut, and splits of the whole in place of a half."""
+    data, seen = load("digits"), []
+    monkeypatch.setattr(halves, "split", lambda half, *more: seen.append(half) or split(half, *more))
+    halves.run(replace(halves.DEFAULT, cuts=2, seeds=2, transfer_sizes=(20,), steps=2, teacher_steps=2))
+    assert len(seen) == 8 and len({half.fingerprint for half in seen}) == 4
+    for cut in (seen[:4], seen[4:]):
+        a, b = cut[::2]     # at the first of two seeds each
+        both = torch.cat([a.images, b.images]).flatten(1)
+        assert sorted(both.tolist()) == sorted(data.images.flatten(1).tolist()) and abs(len(a) - len(b)) == 1
 
 
 def test_a_small_run_has_a_row_for_each_student_and_teacher():
