@@ -19,6 +19,7 @@ from kdutils.live.chart import Chart
 from kdutils.live.control import Choice, Control, LogSlider, Slider  # noqa: F401 (Control: lessons take it from here)
 from kdutils.live.debouncer import Debouncer
 from kdutils.live.lifetime import close_widgets, shown
+from kdutils.live.moment import Moment
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class Panel:
     def __init__(self, **values):
         self.lock = threading.RLock()      # one method of the subclass at a time
         self._turn = threading.RLock()     # one change of values at a time
+        self._moment = Moment()            # the values that are drawn just now, as this thread sees them
         self._values = {control.name: control.default for control in self.controls} | self._accepted(values)
         self.check(self._values)
         self.opened_with = MappingProxyType(dict(self._values))
@@ -134,7 +136,7 @@ class Panel:
 
     def refresh(self, changed: frozenset[str]) -> None:
         """Draw what follows from changed values, and show it."""
-        with self.lock:
+        with self.lock, self._moment.of(self._values):
             self.draw(changed)
             self.show()
 
@@ -144,7 +146,7 @@ class Panel:
 
     def show(self) -> None:
         """The figure and its reading, as they are now."""
-        with self.lock:
+        with self.lock, self._moment.of(self._values):
             reading = self.words()
             self.chart.describe(reading)
             self.chart.push()
@@ -208,8 +210,8 @@ class Panel:
 
     @property
     def values(self) -> Mapping:
-        """The values now, by name; read-only. A new mapping for each change: one that you hold never changes."""
-        return MappingProxyType(self._values)
+        """The values now, while a figure is drawn those that it shows; read-only. What you hold never changes."""
+        return MappingProxyType(self._moment.values or self._values)
 
     @property
     def status(self) -> str:

@@ -219,7 +219,7 @@ class TrainingPanel(Panel):
             self.refresh(changed)
 
     def refresh(self, changed: frozenset[str]) -> None:
-        with self.lock:
+        with self.lock, self._moment.of(self._values):
             self.draw(changed)
             if self.recorded is not None:
                 self.recorded.put(self.chart)

@@ -3,11 +3,13 @@
 import ast
 import inspect
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import quick_panels
-from helpers import answers_at_once, headless_page, line
+from helpers import answers_at_once, headless_page, line, until
 from quick_panels import CASES, STILL, allowed_values, another, looks, wrong_values
 
 import kdutils
@@ -144,6 +146,32 @@ def test_presets_set_what_they_say_and_reset_goes_back_to_the_opening(case, open
         assert len(readings) == len(opened.presets), "a reader must see that something else is shown"
     opened.reset()
     assert dict(opened.values) == first and looks(opened) == seen
+
+
+# ---- two who move it at once --------------------------------------------------------------------------------------
+
+@EVERY_CASE
+def test_a_figure_and_its_sentence_are_of_one_setting(case, opened, monkeypatch):
+    """Catches bars of one value beside a line of the next, where another thread moves the controls in between."""
+    others = {control.name: another(control, opened.values[control.name]) for control in opened.controls}
+    expected, drawing, seen, movers, plain = looks(opened), threading.get_ident(), [], [], Panel.values.fget
+
+    def moved_meanwhile(panel):
+        values = plain(panel)
+        if threading.get_ident() == drawing and panel is opened and not movers:
+            movers.append(threading.Thread(target=panel.set, kwargs=others))
+            movers[0].start()
+            assert until(lambda: pool.submit(lambda: dict(plain(panel))).result() == others)
+        return values
+
+    push = opened.chart.push
+    monkeypatch.setattr(opened.chart, "push", lambda: (seen.append(looks(opened)), push()))
+    with ThreadPoolExecutor(1) as pool, monkeypatch.context() as patch:
+        patch.setattr(Panel, "values", property(moved_meanwhile))
+        opened.refresh(frozenset(others))
+        movers[0].join()
+    assert seen[0] == expected and len(seen) > 1
+    assert looks(opened) != expected and dict(opened.values) == others
 
 
 # ---- without a reader, and at once --------------------------------------------------------------------------------
