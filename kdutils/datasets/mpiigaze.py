@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from kdutils.datasets.gaze import Eyes
 from kdutils.errors import ParameterError
@@ -46,12 +45,12 @@ def _side(path: Path, side: str) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 (n, 36, 60) and (yaw, pitch) (n, 2) of one eye on one day."""
     try:
         eye = getattr(loadmat(path, struct_as_record=False, squeeze_me=True)["data"], side)
-        images, vectors = np.atleast_3d(eye.image), np.atleast_2d(eye.gaze)
-    except (OSError, KeyError, AttributeError, ValueError, NotImplementedError, MatReadError) as error:
+        images, vectors = np.asarray(eye.image), np.atleast_2d(np.asarray(eye.gaze, float))
+    except Exception as error:  # a damaged MATLAB file raises whatever the place of the damage leads to
         raise ParameterError(f"{path} is not a day of MPIIGaze: a struct data with left and right, each with image "
                              "and gaze.") from error
-    if eye.image.ndim == 2:     # a day of one picture
-        images = eye.image[None]
+    if images.ndim == 2:     # a day of one picture
+        images = images[None]
     if images.dtype != np.uint8 or images.shape[1:] != (36, 60) or vectors.shape != (len(images), 3):
         raise ParameterError(f"{path} must hold uint8 images (n, 36, 60) and gazes (n, 3), "
                              f"got {images.dtype} {images.shape} and {vectors.shape}.")

@@ -141,6 +141,13 @@ def test_files_of_another_kind_are_refused_by_name(owners, tmp_path, refuses):
     day.write_bytes(b"not a matrix")
     with refuses("day01.mat", "is not a day"):
         mpiigaze(owners, ["p01"])
+    eye = {"image": np.zeros((200, 36, 60), np.uint8), "gaze": np.zeros((200, 3))}
+    savemat(day, {"data": {"left": eye, "right": eye}}, do_compression=True)
+    packed = bytearray(day.read_bytes())
+    packed[len(packed) // 2] ^= 255
+    day.write_bytes(packed)
+    with refuses("day01.mat", "is not a day"):      # damaged where it is packed: zlib's own error
+        mpiigaze(owners, ["p01"])
     eye = {"image": np.zeros((2, 10, 14), np.uint8), "gaze": np.zeros((2, 3))}
     savemat(day, {"data": {"left": eye, "right": eye}})
     with refuses("uint8 images (n, 36, 60)"):
