@@ -8,6 +8,7 @@ import inspect
 import json
 import math
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -94,11 +95,15 @@ def load(panel) -> RecordedAnswer | None:
         path = path_of(type(panel))
     except (OSError, TypeError):        # a panel that was defined in a notebook
         return None
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    entry = kept.get(name_of(panel))
-    if not entry or entry["values"] != dict(panel.opened_with) or entry["settings"] != dict(panel.settings()):
+    name, values, settings = name_of(panel), dict(panel.opened_with), dict(panel.settings())
+    try:
+        answer = RecordedAnswer(**entry) if path.exists() and (
+            entry := json.loads(path.read_text(encoding="utf-8")).get(name)) else None
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        warnings.warn(f"The recorded answers in {path} cannot be used ({error}); install the course again.",
+                      stacklevel=2)
         return None
-    return RecordedAnswer(**entry)
+    return answer if answer and answer.values == values and answer.settings == settings else None
 
 
 def save(panel, answer: RecordedAnswer) -> Path:

@@ -76,6 +76,15 @@ def test_a_recording_of_other_values_or_settings_is_not_shown(answer):
     assert recorded.load(another) is None and recorded.load(Recorded()) == answer
 
 
+@pytest.mark.parametrize("damage", ["{half", "[" * 100_000, "[]", '{"Recorded": {"values": {}}}', '{"Recorded": 3}'])
+def test_a_damaged_file_costs_the_recording_and_not_the_panel(answer, tmp_path, damage):
+    (tmp_path / recorded.FILE).write_text(damage)
+    panel = Recorded()
+    with pytest.warns(UserWarning, match="recorded answers in .* cannot be used .*; install the course again"):
+        shown(panel)
+    assert panel.recorded is None and panel.status == "Ready: Train starts a run."
+
+
 def opened_by_pages():
     """(page, name of the recording, values of the controls) of every live panel of the stored pages."""
     known = showcase.panels()
