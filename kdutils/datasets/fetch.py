@@ -24,7 +24,8 @@ CHUNK = 1 << 18  # bytes
 PATIENCE = 60.0  # seconds in which something must come
 SLOWEST = 500  # bytes per second, over that time
 # The fault of the disk and not of the network.
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EISDIR, errno.ENOTDIR,
+               errno.ELOOP, errno.ENAMETOOLONG)
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def fetch(download: Download, root: Path, known: Iterable[tuple[str, File]] = ()
         try:
             arrived = _stream(url, part, download.file.bytes)
         except (OSError, http.client.HTTPException) as error:
-            if getattr(error, "errno", None) in NO_ROOM:
+            if getattr(error, "errno", None) in OF_THE_DISK:
                 raise
             cause, sentence = error, (f"{path.name} could not be fetched from {url} ({error}); check the network and "
                                       "run the command again: it continues where it broke off.")
@@ -134,8 +135,10 @@ def _stream(url: str, part: Path, size: int | None) -> Path:
                 for chunk in _chunks(response, math.inf if size is None else size + 1 - start):
                     file.write(chunk)
                     bar.update(len(chunk))
-            if total is not None and (arrived := target.stat().st_size) < total:
-                raise OSError(f"the connection ended after {arrived:,} of {total:,} bytes")
+            # A server may send less than the rest of a file: what it has sent is good.
+            whole = size if start and size is not None else total
+            if whole is not None and (arrived := target.stat().st_size) < whole:
+                raise OSError(f"the connection ended after {arrived:,} of {whole:,} bytes")
         except BaseException:
             if target != part and target.stat().st_size > have:
                 target.replace(part)

@@ -111,6 +111,28 @@ def test_a_server_that_goes_on_at_another_place_is_passed_over(get, tmp_path, re
     right(get(at_another_place, honest), tmp_path)
 
 
+def test_a_server_that_sends_a_piece_at_a_time_is_asked_again(get, liar, tmp_path, refuses):
+    """Catches good pieces that are thrown away as a file cut short, so that it never comes to its end."""
+    def piece(request, start):
+        end = min(start + 4000, len(CONTENT))
+        request.says(206, ("Content-Length", str(end - start)), ("Content-Range", f"bytes {start}-{end - 1}/10240"))
+        request.puts(CONTENT[start:end])
+
+    with refuses("1,000 of"):
+        get(breaks)
+    for arrived in ("5,000", "9,000"):
+        with refuses(f"the connection ended after {arrived} of 10,240 bytes", "continues"):
+            get(piece)
+    right(get(piece), tmp_path)
+    assert [start for name, start in liar.asked if name == "piece"] == [1000, 5000, 9000]
+
+
+def test_a_folder_in_the_way_is_no_fault_of_the_network(get, tmp_path):
+    (tmp_path / "set.bin.part").mkdir()
+    with pytest.raises(OSError, match="Is a directory"):
+        get(honest)
+
+
 def test_a_length_that_is_no_number_is_no_length(get, tmp_path):
     right(get(no_number), tmp_path)
 
