@@ -25,6 +25,7 @@ from filelock import Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from kdutils.folders import chosen
 from kdutils.locks import alone, at, give_back
 
 Tensors = dict[str, torch.Tensor]
@@ -50,13 +51,17 @@ class Entry:
 
 def directory() -> Path | None:
     """Where the cache lies: KDUTILS_CACHE, else the user's cache folder; None where neither is known."""
-    if chosen := os.environ.get("KDUTILS_CACHE"):
-        return Path(chosen).expanduser()
+    if folder := chosen("KDUTILS_CACHE"):
+        return folder
     try:
         from platformdirs import user_cache_path
     except ImportError:  # a bare GPU machine: no folder is better than a guessed one
         return None
-    return user_cache_path("kdutils", appauthor=False)
+    try:
+        folder = user_cache_path("kdutils", appauthor=False)
+    except RuntimeError:  # a container's user may be nobody with a home
+        return None
+    return folder if folder.is_absolute() else None  # older versions of platformdirs say ~/.cache then
 
 
 def load_or_make(kind: str, recipe: Mapping, make: Callable[[], Tensors], device: str = "cpu") -> Tensors:
@@ -225,6 +230,14 @@ def _whole(half: Path) -> Path:
     return half.with_name(half.name[1:].rpartition(".")[0])
 
 
+def _date(seconds: float) -> datetime:
+    """A file's date; a file system may hold one that is no date, by a clock that was wrong."""
+    try:
+        return datetime.fromtimestamp(seconds)
+    except (ValueError, OverflowError, OSError):
+        return datetime.max if seconds > 0 else datetime.min
+
+
 def _files(pattern: str) -> list[Path]:
     folder = directory()
     return list(folder.glob(pattern)) if folder and os.path.isdir(folder) else []
@@ -233,8 +246,8 @@ def _files(pattern: str) -> list[Path]:
 def _entries(pattern: str) -> list[Entry]:
     found = []
     for path in _files(pattern):
-        with suppress(FileNotFoundError):  # gone in the meantime
+        with suppress(OSError):  # gone in the meantime, or a link that leads nowhere
             kind, _, digest = path.name.removeprefix(".").partition(".")[0].rpartition("-")
             stat = path.stat()
-            found.append(Entry(kind, digest, path, stat.st_size, datetime.fromtimestamp(stat.st_mtime)))
+            found.append(Entry(kind, digest, path, stat.st_size, _date(stat.st_mtime)))
     return sorted(found, key=lambda entry: entry.made, reverse=True)

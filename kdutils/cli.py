@@ -25,12 +25,20 @@ class Commands(click.Group):
         except ParameterError as error:
             click.echo(str(error), err=True)
             context.exit(2)
+        except BrokenPipeError:  # the reader of a pipe has seen enough, which click knows
+            raise
+        except OSError as error:  # a disk that is full, a folder that may not be written
+            where = f" at {error.filename}" if error.filename else ""
+            click.echo(f"The system refuses what is needed{where} ({error.strerror or error}).", err=True)
+            context.exit(2)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="kdutils")
 def app() -> None:
     """An interactive course on knowledge distillation: look after it, run it, read its claims."""
+    if hasattr(sys.stdout, "reconfigure"):  # a terminal or a pipe that knows no ✓ gets its number
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @app.command()
@@ -153,7 +161,7 @@ def sweep(experiment: str, given: tuple[str, ...], profile: str, workers: int | 
     from tqdm import tqdm
 
     from kdutils import sweeps
-    from kdutils.sweeps import words
+    from kdutils.sweeps import pool, words
     from kdutils.sweeps.explained import explained
     from kdutils.sweeps.points import points as points_of
 
@@ -182,7 +190,7 @@ def sweep(experiment: str, given: tuple[str, ...], profile: str, workers: int | 
 
     failure = None
     with ExitStack() as stack:
-        executor = stack.enter_context(dask_client(dask)).get_executor() if dask is not None else None
+        executor = stack.enter_context(pool.dask_client(dask)).get_executor() if dask is not None else None
         try:
             results = sweeps.sweep(experiment, grid, executor, out / "points",
                                    lambda line: tqdm.write(line, file=sys.stderr), threads, base=base, workers=workers,
@@ -218,11 +226,12 @@ def data_list() -> None:
     """Every data set: where it is, its size and licence."""
     from kdutils import datasets
 
+    folder = datasets.root()
     for name, card in datasets.CARDS.items():
         there = "embedded" if card.embedded else datasets.state(name)
         size = f", {card.download_mb:g} MB to fetch" if card.downloads else ", from its owners" if card.by_hand else ""
         click.echo(f"{name:<14} {there:<9} {card.title}, {card.examples:,} examples{size}, {card.licence}")
-    click.echo(f"Folder: {datasets.root()}")
+    click.echo(f"Folder: {folder}")
 
 
 @data.command("get")
@@ -293,23 +302,8 @@ def cache_clear() -> None:
     """Delete every entry, and what killed processes left. Teachers are trained anew when they are needed."""
     from kdutils import cache
 
-    try:
-        whole, halves = cache.clear()
-        click.echo(f"{whole} entries{f' and {halves} unfinished files' if halves else ''} removed.")
-    except OSError as error:
-        raise ParameterError(f"The cache {cache.directory()} cannot be cleared ({error.strerror}).") from error
-
-
-def dask_client(address: str) -> Any:
-    """A client of the Dask cluster at `address`, to be closed."""
-    try:
-        from distributed import Client
-    except ImportError:
-        raise ParameterError("--dask needs Dask, which is not installed: pip install 'kdutils[cluster]'.") from None
-    try:
-        return Client(address, timeout="10s")
-    except (OSError, ValueError, TimeoutError) as error:
-        raise ParameterError(f"no Dask scheduler answers at {address} ({error}).") from error
+    whole, halves = cache.clear()
+    click.echo(f"{whole} entries{f' and {halves} unfinished files' if halves else ''} removed.")
 
 
 def recorded(load: Callable[[str], "Results"], experiment: str) -> "Results | None":
@@ -324,12 +318,16 @@ def measured(experiment: str, record: bool) -> "Results":
     """Fresh results of an experiment, on one thread as in the notebooks; progress goes to stderr."""
     import torch
 
+    from kdutils.folders import tried_out
     from kdutils.lessons import catalog
 
+    path = catalog.recorded_at(experiment)
+    if record:
+        tried_out(path.parent)
     torch.set_num_threads(1)
     results = catalog.measure(experiment, lambda line: click.echo(line, err=True))
     if record:
-        results.save(catalog.recorded_at(experiment))
+        results.save(path)
     return results
 
 

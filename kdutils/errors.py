@@ -6,6 +6,7 @@ from dataclasses import fields
 from numbers import Real
 
 MOST_STEPS = 10_000_000  # beyond every training, below a slip of the hand
+MOST_SEEDS = 10_000  # the same of an experiment's seeds
 
 
 class ParameterError(ValueError):
@@ -96,6 +97,8 @@ def sound(params) -> None:
             raise ParameterError(f"device must be one that torch can use here, such as cpu, got {_shown(value)}.")
         if name.endswith("steps") and _is_number(value) and value > MOST_STEPS:
             whole(name.replace("_", " "), value, 1, MOST_STEPS)
+        if name == "seeds":
+            whole("seeds", value, 1, MOST_SEEDS)
 
 
 def _shown(value) -> str:

@@ -148,7 +148,7 @@ class Results:
                       for piece in stored["pieces"]]
             table = pd.concat(pieces or [pd.DataFrame()], ignore_index=True).reindex(columns=stored["columns"])
             params, made, complete = (stored[name] for name in ("params", "provenance", "complete"))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ParameterError(f"{source} is not a results file ({error}).") from error
         for name, value in (("params", params), ("provenance", made)):
             if not isinstance(value, dict):

@@ -7,12 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
+
+from kdutils.folders import tried_out
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -149,8 +150,7 @@ def cache() -> Check:
     if folder is None:
         return Check("cache", "warn", "no folder is known", remedy)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+        tried_out(folder)
     except OSError as error:
         return Check("cache", "fail", f"{folder} cannot be written ({error.strerror})", remedy)
     return Check("cache", "ok", str(folder))

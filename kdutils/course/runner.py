@@ -17,6 +17,7 @@ from typing import Any
 
 import nbformat
 import papermill
+from jupyter_client.kernelspec import KernelSpecManager
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.engines import NBClientEngine, papermill_engines
@@ -27,6 +28,7 @@ from kdutils.course import knobs
 from kdutils.course.page import handout, page
 from kdutils.course.scan import records, scan, strip, too_large
 from kdutils.errors import ParameterError
+from kdutils.folders import environment, tried_out
 
 # What the kernel inherits: blocking cells, static figures, and no threads but those a notebook asks for.
 ENVIRONMENT = {"KDUTILS_HEADLESS": "1", "OMP_NUM_THREADS": "1"}
@@ -64,6 +66,7 @@ def run(notebook: str | Path, parameters: Mapping[str, Any] | None = None, out_d
     """
     path, parameters = Path(notebook), dict(parameters or {})
     source = read(path)
+    kernel_of(path.name, source)
     with _environment(parameters):
         knobs.refuse(path.name, source, parameters)
     out = _folder(Path(out_dir))
@@ -76,23 +79,38 @@ def run(notebook: str | Path, parameters: Mapping[str, Any] | None = None, out_d
     size = len(text.encode())
     failures += too_large(executed, size, source)
     report = Report(path, out / path.name, out / f"{path.stem}.html", seconds, size, records(executed), tuple(failures))
-    write_whole(report.executed, lambda target: target.write_text(text, encoding="utf-8"))
-    write_whole(report.html, lambda target: target.write_text(page(executed, path.stem), encoding="utf-8"))
+    written = {report.executed: text, report.html: page(executed, path.stem)}
     if any("handout" in cell.metadata.get("tags", []) for cell in source.cells):
-        write_whole(out / f"{path.stem}_handout.html",
-                    lambda target: target.write_text(handout(executed, path.stem), encoding="utf-8"))
+        written[out / f"{path.stem}_handout.html"] = handout(executed, path.stem)
+    try:
+        for file, content in written.items():
+            write_whole(file, lambda target, content=content: target.write_text(content, encoding="utf-8"))
+    except OSError as error:
+        raise ParameterError(f"{path.name} has run and cannot be saved in {out} ({error.strerror}).") from error
     return report
 
 
 def read(path: Path) -> NotebookNode:
     """The notebook at `path`, or ParameterError in one sentence."""
-    if not path.is_file():
+    if not os.path.isfile(path):  # not path.is_file(), which raises for a name that no file can have
         raise ParameterError(f"There is no notebook {path}.")
     try:
-        return nbformat.read(path, as_version=4)
+        notebook = nbformat.convert(nbformat.reader.reads(path.read_text(encoding="utf-8")), 4)
+        nbformat.validate(notebook)
+        return nbformat.v4.upgrade(notebook)  # cells of an older one have ids from now on
     except Exception as error:  # nbformat and jsonschema raise a dozen kinds
-        reason = str(error).strip().splitlines()[0][:80]
-        raise ParameterError(f"{path} cannot be read as a notebook: {reason}") from error
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:80].rstrip(".")
+        raise ParameterError(f"{path} cannot be read as a notebook: {reason}.") from error
+
+
+def kernel_of(title: str, notebook: NotebookNode) -> str:
+    """The kernel that a notebook asks for; ParameterError where it is not one of this machine's for Python."""
+    name = notebook.metadata.get("kernelspec", {}).get("name", "")
+    known = [one for one, about in KernelSpecManager().get_all_specs().items() if about["spec"]["language"] == "python"]
+    if name not in known:
+        raise ParameterError(f"{title} asks for the kernel {name!r}; those for Python on this machine are "
+                             f"{', '.join(known) or 'none'}.")
+    return name
 
 
 def _execute(path: Path, source: NotebookNode, parameters: dict[str, Any], progress: bool,
@@ -139,7 +157,7 @@ papermill_engines.register(_Engine.name, _Engine)
 def _environment(parameters: Mapping[str, Any]) -> Iterator[None]:
     """Set what the kernel inherits; a profile given as a parameter is not overruled by KDUTILS_PROFILE."""
     former = dict(os.environ)
-    os.environ.update(ENVIRONMENT)
+    os.environ.update(environment() | ENVIRONMENT)
     if "profile" in parameters:
         os.environ.pop("KDUTILS_PROFILE", None)
     try:
@@ -152,8 +170,6 @@ def _environment(parameters: Mapping[str, Any]) -> Iterator[None]:
 def _folder(path: Path) -> Path:
     """`path`, made and tried out before the run: minutes of work are not lost for want of a place."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=path).close()
+        return tried_out(path)
     except OSError as error:
         raise ParameterError(f"The run cannot be saved in {path} ({error.strerror}).") from error
-    return path

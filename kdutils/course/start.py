@@ -7,8 +7,10 @@ was copied, so that an untouched page of an older version is renewed, and nothin
 import hashlib
 import importlib.util
 import json
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from pathlib import Path
 from kdutils import cache
 from kdutils import pages as course_pages
 from kdutils.errors import ParameterError
+from kdutils.folders import environment
 
 FIRST = "00_start_here.ipynb"
 MANIFEST = ".kdutils.json"
@@ -36,10 +39,10 @@ def copy(folder: Path, pages: Path | None = None) -> Copied:
     cannot be written, and where it is that of the pages themselves: they are there already.
     """
     pages = course_pages.folder() if pages is None else pages
-    if folder.resolve() == pages.resolve():
-        return Copied((), ())
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if folder.samefile(pages):
+            return Copied((), ())
         before, now = _manifest(folder), {}
         written, kept = [], []
         for page in sorted([*pages.glob("*.ipynb"), *pages.glob("teaching/*.md")]):
@@ -67,7 +70,9 @@ def open_lab(folder: Path, arguments: Sequence[str] = ()) -> int:
                              "'kdutils[notebooks]'.")
     command = [sys.executable, "-m", "jupyterlab", "--LabApp.extension_manager=readonly",
                f"--LabApp.default_url=/lab/tree/{FIRST}", *arguments]
-    with subprocess.Popen(command, cwd=folder) as lab:
+    with subprocess.Popen(command, cwd=folder, env=environment()) as lab:
+        if threading.current_thread() is threading.main_thread():  # who ends this process, a service say, ends the lab
+            signal.signal(signal.SIGTERM, lambda *_: lab.terminate())
         while True:
             try:
                 return lab.wait()
@@ -79,7 +84,7 @@ def _manifest(folder: Path) -> Mapping[str, str]:
     """What each page was when it was copied; nothing where that is not known, and every page then is the reader's."""
     try:
         known = json.loads((folder / MANIFEST).read_text())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
     return known if isinstance(known, dict) else {}
 

@@ -1,6 +1,5 @@
 """Which data sets there are, where they lie, and how they are loaded or fetched."""
 
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from kdutils.datasets.groupings import GROUPINGS
 from kdutils.datasets.table import Table
 from kdutils.datasets.transforms import superclasses
 from kdutils.errors import ParameterError, one_of
+from kdutils.folders import chosen
 from kdutils.locks import alone
 
 LONGEST = 6 * 3600.0  # seconds to wait for another process that fetches the same
@@ -120,8 +120,8 @@ CARDS = {card.name: card for card in (
 
 def root() -> Path:
     """Where downloads lie: KDUTILS_DATA, else `data` in the clone of the course, else `data` in the working folder."""
-    if chosen := os.environ.get("KDUTILS_DATA"):
-        return Path(chosen).expanduser()
+    if folder := chosen("KDUTILS_DATA"):
+        return folder
     beside = Path(__file__).parents[2] / "data"
     return beside if (beside / "README.md").is_file() else Path("data")  # beside an installed package lie others
 

@@ -67,7 +67,7 @@ class Point:
             key, checksum, text = stored["point"], stored["checksum"], json.dumps(stored["results"])
         except OSError as error:
             raise ParameterError(f"{path} cannot be read ({error.strerror}).") from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ParameterError(f"{path} is not the file of a point ({error!r}).") from error
         if key != self.key:
             raise ParameterError(f"{path} holds another point, {key}.")

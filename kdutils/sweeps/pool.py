@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import torch
 
+from kdutils.errors import ParameterError
 from kdutils.results import Results
 from kdutils.sweeps.points import Point, module_of
 
@@ -88,6 +89,18 @@ def through(run: Run, executor: Executor, threads: int) -> None:
     broken = _drive(run, executor, run.missing, threads, len(run.points))
     for i in run.missing:
         run.fail(i, f"the executor broke: {broken}")
+
+
+def dask_client(address: str) -> Any:
+    """A client of the Dask cluster at `address`, to be closed."""
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ParameterError("--dask needs Dask, which is not installed: pip install 'kdutils[cluster]'.") from None
+    try:
+        return Client(address, timeout="10s")
+    except (OSError, ValueError, TimeoutError) as error:
+        raise ParameterError(f"no Dask scheduler answers at {address} ({error}).") from error
 
 
 def _drive(run: Run, executor: Executor, todo: Sequence[int], threads: int, room: int) -> str:

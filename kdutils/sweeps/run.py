@@ -21,6 +21,7 @@ import pandas as pd
 
 from kdutils import cache
 from kdutils.errors import ParameterError, whole
+from kdutils.folders import named, tried_out
 from kdutils.results import Results
 from kdutils.sweeps import pool
 from kdutils.sweeps.points import Point, checked, module_of, part_of, points
@@ -245,10 +246,9 @@ def _folder(folder: str | Path | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory() as place:
             yield Path(place)
         return
-    place = Path(folder).expanduser()
+    place = named("folder", folder)
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=place).close()
+        tried_out(place)
     except OSError as error:
         raise ParameterError(f"the points of a sweep cannot be kept in {place} ({error.strerror}).") from error
     yield place

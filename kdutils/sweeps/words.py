@@ -15,7 +15,7 @@ def value_of(text: str) -> Any:
     """The value that a person means on the command line: JSON or Python's True, False and None, else the text."""
     try:
         return json.loads({"True": "true", "False": "false", "None": "null"}.get(text, text))
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

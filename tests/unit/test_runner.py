@@ -1,5 +1,7 @@
 """`kdutils run` on tiny notebooks: a good one passes, and each way of failing unseen is found and named."""
 
+import os
+
 import pytest
 
 from kdutils.errors import ParameterError
@@ -40,6 +42,7 @@ import os
 from kdutils.headless import headless
 record("headless", headless())
 record("omp", os.environ["OMP_NUM_THREADS"])
+record("cache", os.environ["KDUTILS_CACHE"])
 record("profile", session.profile)
 record("seed", session.seed)
 record("folder", os.getcwd())"""
@@ -48,6 +51,7 @@ record("folder", os.getcwd())"""
 def test_a_good_notebook_is_saved_without_widget_state_and_with_its_page(tmp_path, monkeypatch):
     monkeypatch.setenv("JPY_SESSION_NAME", "as if started from a live notebook")
     monkeypatch.setenv("KDUTILS_PROFILE", "full")
+    monkeypatch.setenv("KDUTILS_CACHE", "from/here")    # not from the notebook's folder, in which its kernel works
     path = write(tmp_path / "tiny.ipynb", GOOD, WITNESS, "raise ValueError('on purpose')")
     notebook = nbformat.read(path, as_version=4)
     notebook.cells[5].metadata["tags"] = ["raises-exception"]
@@ -57,7 +61,7 @@ def test_a_good_notebook_is_saved_without_widget_state_and_with_its_page(tmp_pat
 
     assert report.ok, report.failures
     assert report.records == {"headless": True, "omp": "1", "profile": "smoke", "seed": 3, "folder": str(tmp_path),
-                              "finished": True}
+                              "cache": os.path.abspath("from/here"), "finished": True}
     stored = report.executed.read_text()
     assert report.bytes == len(stored.encode())
     assert "widgets" not in nbformat.reads(stored, as_version=4).metadata
