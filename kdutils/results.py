@@ -12,7 +12,6 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -143,9 +142,7 @@ class Results:
         """What `text` wrote; ParameterError, naming the source, if it is anything else."""
         try:
             stored = json.loads(text)
-            pieces = [pd.read_json(StringIO(json.dumps(piece)), orient="split", dtype=False,
-                                   precise_float=True)  # 0.3 must stay 0.3: settings are found by equality
-                      for piece in stored["pieces"]]
+            pieces = [pd.DataFrame(piece["data"], columns=piece["columns"]) for piece in stored["pieces"]]
             table = pd.concat(pieces or [pd.DataFrame()], ignore_index=True).reindex(columns=stored["columns"])
             params, made, complete = (stored[name] for name in ("params", "provenance", "complete"))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -186,12 +186,11 @@ def _found(session: Session) -> str:
 
 
 def _figure_style() -> None:
-    """Plotly figures in the one form that JupyterLab and the tests can both read; nothing without plotly."""
-    try:
-        import plotly.io
-    except ImportError:
-        return
-    plotly.io.renderers.default = "plotly_mimetype"
+    """Plotly figures in the one form that JupyterLab and the tests can both read.
+
+    Said before plotly asks: its renderers import nbformat, for which a page's first cell would wait three seconds.
+    """
+    os.environ.setdefault("PLOTLY_RENDERER", "plotly_mimetype")
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -77,7 +77,7 @@ def test_what_is_imported_is_declared():
     wanted = [Requirement(line) for line in PROJECT["dependencies"] + EXTRAS["notebooks"] + EXTRAS["cluster"]]
     declared = {IMPORT_NAMES.get(requirement.name, requirement.name).replace("-", "_") for requirement in wanted}
     # Parts of ipykernel, papermill, jupyterlab, ipywidgets and numba in all but name.
-    brought_by_design = {"IPython", "nbclient", "jupyter_core", "traitlets", "llvmlite", "kdutils"}
+    brought_by_design = {"IPython", "nbclient", "jupyter_client", "jupyter_core", "traitlets", "llvmlite", "kdutils"}
     imported = {name: path for path in (ROOT / "kdutils").rglob("*.py") for name in _imports(path)}
     undeclared = set(imported) - declared - brought_by_design - sys.stdlib_module_names
     assert not {name: str(imported[name].relative_to(ROOT)) for name in undeclared}

@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+import subprocess
+import sys
 import threading
 import time
 
@@ -39,6 +41,17 @@ def test_setup_settles_everything_and_says_so(capsys):
         assert word in said
     with pytest.raises(dataclasses.FrozenInstanceError):
         session.seed = 1
+
+
+def test_the_first_cell_waits_for_nothing_it_does_not_need():
+    """nbformat, which plotly's renderers import, took as long as torch; a reader's own figure stays a light one."""
+    code = ("import sys; from kdutils.course.session import setup; setup('smoke'); "
+            "from kdutils import live, plots; import plotly.graph_objects as go; "
+            "assert not {'nbformat', 'jsonschema', 'sklearn.metrics', 'matplotlib.pyplot'} & set(sys.modules); "
+            "import IPython.core.interactiveshell as shell; shell.InteractiveShell.instance(); "
+            "assert set(go.Figure()._repr_mimebundle_()) == {'application/vnd.plotly.v1+json'}")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_pick_follows_the_profile():
