@@ -3,10 +3,11 @@
 import dis
 import html
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,7 +15,8 @@ from kdutils.course.diagnosis import Case, Wrong, compare, judge
 from kdutils.errors import ParameterError, one_of
 from kdutils.lessons import catalog
 
-__all__ = ["Case", "Feedback", "NotDone", "Wrong", "answer_of", "check", "compare", "exercise", "judge", "teaches"]
+__all__ = ["Case", "Feedback", "NotDone", "Wrong", "answer_of", "by_hand", "check", "compare", "exercise", "judge",
+           "teaches"]
 
 PASSED, NOT_DONE, WRONG = "right", "not done yet", "not right yet"
 _LOOK = {PASSED: ("✓", "#009E73"), NOT_DONE: ("…", "#7f7f7f"), WRONG: ("✗", "#D55E00")}
@@ -59,7 +61,7 @@ def check(name: str, answer: Any) -> Feedback:
     looks = known[one_of("exercise", name, known)]
     try:
         _unquoted(answer)
-        return Feedback(name, PASSED, looks(answer))
+        return Feedback(name, PASSED, looks(_plain(answer)))
     except NotDone:
         return Feedback(name, NOT_DONE, "Replace the line that is marked, run the cell, and run this one again.")
     except Wrong as reason:
@@ -69,6 +71,11 @@ def check(name: str, answer: Any) -> Feedback:
     except Exception as error:
         said = str(error).rstrip(".") or "no message"
         return Feedback(name, WRONG, f"Your code raised {type(error).__name__}: {said}{_where(error, answer)}.")
+
+
+def _plain(answer: Any) -> Any:
+    """A number that comes in a tensor or an array, as that number."""
+    return answer.item() if isinstance(answer, (Tensor, np.ndarray)) and answer.ndim == 0 else answer
 
 
 def _where(error: Exception, answer: Any) -> str:
@@ -105,15 +112,54 @@ def answer_of(function: Callable, *arguments) -> Tensor:
         raise Wrong(f"Return a number or a tensor of numbers, not a value of type {type(result).__name__}.") from None
 
 
-def teaches(function: Callable, student: Tensor, *more) -> None:
+def teaches(function: Callable, *arguments, like: Callable | None = None, of: int = 1) -> None:
     """Raise Wrong unless what the function makes of the student's outputs has a gradient: without one nothing is
     learnt. For a check to ask once the value is right.
+
+    of: how many of the arguments, from the first, are the student's. like: the right function, where the gradient
+    itself is to be compared: a value may be right while half of it is detached.
     """
-    leaf = student.clone().requires_grad_()
-    loss = function(leaf.clone(), *more)  # not the leaf itself, which no function may work on in place
-    if not (isinstance(loss, Tensor) and loss.requires_grad):
+    found = _slopes(function, arguments, of)
+    rights = found if like is None else _slopes(like, arguments, of)
+    if not all(torch.allclose(one, right, rtol=1e-3, atol=1e-5) for one, right in zip(found, rights, strict=True)):
+        raise Wrong("The value is right, its gradient is not: a part of it is detached, and teaches nothing.")
+
+
+def by_hand(function: Callable, *arguments, otherwise: str) -> Tensor:
+    """`answer_of` for a gradient that the reader writes out: autograd cannot work here. otherwise: what to write."""
+    try:
+        with torch.no_grad():
+            return answer_of(function, *arguments)
+    except RuntimeError as error:
+        if "grad" not in str(error):
+            raise
+        raise Wrong(f"That asks autograd. {otherwise}") from None
+
+
+def _slopes(function: Callable, arguments: Sequence, of: int) -> list[Tensor]:
+    """The gradient of a function's value, which may be a tensor, by the first `of` of its arguments; zeros for those
+    that take no part, Wrong if none does."""
+    leaves = [one.clone().requires_grad_() for one in arguments[:of]]
+    try:
+        # Not the leaves themselves, on which no function may work in place.
+        value = function(*(leaf.clone() for leaf in leaves), *(one.clone() if isinstance(one, Tensor) else one
+                                                               for one in arguments[of:]))
+    except RuntimeError as error:
+        if "numpy()" not in str(error):
+            raise
+        value = None
+    if not (isinstance(value, Tensor) and value.requires_grad):
         raise Wrong("The value is right, but no gradient leads back to the student, so nothing would be learnt. "
                     "Return the tensor itself: no .item(), .detach(), float() or numpy.")
+    weights = torch.arange(value.numel(), dtype=value.dtype).cos().view(value.shape)   # the sum of all may be constant
+    try:
+        found = torch.autograd.grad((weights * value).sum(), leaves, allow_unused=True)
+    except RuntimeError as error:
+        if "inplace" not in str(error):
+            raise
+        raise Wrong("The value is right, but the gradient cannot be computed: a line that works in place (`/=`, "
+                    "`.exp_()`) overwrites what it needs. Write `x = x / y` there.") from None
+    return [torch.zeros_like(leaf) if slope is None else slope for slope, leaf in zip(found, leaves, strict=True)]
 
 
 def _says_none(function: Callable) -> bool:

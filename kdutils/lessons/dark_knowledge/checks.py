@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from kdutils.course.checks import Case, NotDone, Wrong, answer_of, exercise, judge, teaches
+from kdutils.course.checks import Case, NotDone, Wrong, answer_of, by_hand, exercise, judge, teaches
 from kdutils.errors import between, one_of, whole
 from kdutils.lessons.dark_knowledge.experiment import DarkKnowledge, run
 
@@ -21,6 +21,9 @@ def _examples() -> Iterator[tuple[Tensor, Tensor, float, dict[str, float], str]]
         yield (torch.sin(1.3 * i + 0.7 * k), 2 * torch.cos(0.9 * i + 1.1 * k), t,
                {"T": t, "the size of the batch": b, "the number of classes": c},
                f"{b} images, {c} classes and T = {t:g}")
+
+
+_NO_AUTOGRAD = "Write the gradient itself: one line, made of the two softmaxes."
 
 
 @exercise("01.1")
@@ -54,7 +57,7 @@ def kd_gradient(function) -> str:
     cases = []
     for student, teacher, t, factors, says in _examples():
         difference, batch = (student / t).softmax(-1) - (teacher / t).softmax(-1), len(student)
-        cases.append(Case(_by_hand(function, student, teacher, t), t * difference / batch, {
+        cases.append(Case(by_hand(function, student, teacher, t, otherwise=_NO_AUTOGRAD), t * difference / batch, {
             "The sign: where the student gives too much probability, its logit must go down, so the gradient is > 0.":
                 -t * difference / batch,
             "T^2 is the factor of the loss. Dividing the logits by T takes one T away again (chain rule).":
@@ -76,17 +79,6 @@ def kd_gradient(function) -> str:
     judge(cases, "Hint 1 gives the difference of the two softmaxes; which factors come from T^2, from z / T and from "
                  "the mean over the batch?")
     return "T (p_S - p_T) / B: of the size of (z_S - z_T) / (C B) once T is large, whatever T is."
-
-
-def _by_hand(function, *arguments) -> Tensor:
-    """The answer, of logits on which autograd cannot work."""
-    try:
-        with torch.no_grad():
-            return answer_of(function, *arguments)
-    except RuntimeError as error:
-        if "grad" not in str(error):
-            raise
-        raise Wrong("That asks autograd. Write the gradient itself: one line, made of the two softmaxes.") from None
 
 
 @exercise("01.3")

@@ -51,12 +51,12 @@ class NineLenses(Panel):
                help="What is done to the features of its last hidden layer."),
         Slider("amount", "How much", low=0.0, high=1.0, step=0.02, default=0.0, help="0 is a perfect copy."),
     )
-    static_presets = ("Rotate", "Scale")
+    static_presets = ("Shift", "Scale")
     presets = {"A perfect copy": {"amount": 0.0},
                "One image moves": {"change": "one image moves", "amount": 0.6},
                "Rotate": {"change": "rotate all features", "amount": 0.6},
                "Scale": {"change": "scale all features", "amount": 0.6},
-               "Mirror": {"change": "mirror the maps", "amount": 1.0}}
+               "Shift": {"change": "shift all features", "amount": 0.6}}
 
     def prepare(self) -> None:
         lab = Splits.open("digits", 2)

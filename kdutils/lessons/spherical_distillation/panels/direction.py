@@ -110,10 +110,11 @@ class DirectionPanel(Panel):
         along = {name: -float(slope @ outward) for name, slope in self.slopes.items()}
         kd = ("does not change it" if abs(along["KD"]) < 0.005 else
               f"asks for a {'longer' if along['KD'] > 0 else 'shorter'} arrow ({along['KD']:+.2f} along it)")
+        step = float(self.slopes["SKD"].std(correction=0))      # in the unit of the arrows
         return (f"{abs(self.values['angle']):g} degrees apart, spreads {self.values['student']:g} (student) and "
                 f"{self.values['teacher']:g} (teacher). KD loss {self.losses['KD']:z.3f}: its step {kd}. SKD loss "
-                f"{self.losses['SKD']:z.3f}: its step is across the arrow ({along['SKD']:+z.2f} along it), whatever "
-                f"the lengths.")
+                f"{self.losses['SKD']:z.3f}: its step, {step:z.3f}, is across the arrow ({along['SKD']:+z.2f} along "
+                f"it), whatever the lengths.")
 
 
 def logits(spread: float, degrees: float) -> Tensor:
