@@ -72,15 +72,19 @@ def different(name: str, values: Sequence) -> Sequence:
 def filled(name: str, values: Sequence, least: int = 1) -> tuple:
     """Return `values` as a tuple if they are a list of at least so many, else raise ParameterError."""
     if not isinstance(values, (list, tuple)) or len(values) < least:
-        shown = _shown(list(values) if isinstance(values, tuple) else values)
         raise ParameterError(f"{name} must be a list of at least {least} value{'s' * (least > 1)}, such as [1, 4], "
-                             f"got {shown}.")
+                             f"got {_shown(values)}.")
     return tuple(values)
 
 
 def each_between(name: str, values: Sequence[float], low: float, high: float, least: int = 1) -> tuple:
     """Return `values` as a tuple if they are a list of at least so many numbers from low to high, else raise."""
     return tuple(between(f"each of {name}", value, low, high) for value in filled(name, values, least))
+
+
+def each_whole(name: str, values: Sequence[int], low: int, high: int, least: int = 1) -> tuple:
+    """Return `values` as a tuple if they are a list of at least so many whole numbers from low to high, else raise."""
+    return tuple(whole(f"each of {name}", value, low, high) for value in filled(name, values, least))
 
 
 def sound(params) -> None:
@@ -102,8 +106,8 @@ def sound(params) -> None:
 
 
 def _shown(value) -> str:
-    """A value in one line of at most 80 characters."""
-    line = " ".join(repr(value).split())
+    """A value in one line of at most 80 characters; a list that became a tuple on its way, as the list."""
+    line = " ".join(repr(list(value) if type(value) is tuple else value).split())
     return line if len(line) <= 80 else f"{line[:77]}..."
 
 

@@ -72,3 +72,44 @@ def test_a_panel_asks_what_the_open_page_asks(monkeypatch):
         monkeypatch.setenv("JPY_SESSION_NAME", f"{name}.ipynb")
         asked.append(asked_on_stage(SoftmaxPanel()))
     assert asked[0] != asked[1] == asked[2] and "temperature of 20" in asked[0][0]
+
+
+NAME = re.compile(r"(?<!\*)\*(?!\*)([^*\n]+?)\*(?!\*)")
+PRESSED = re.compile(r"\b(?:press|try|presets?|then) \*([^*\n]+)\*", re.IGNORECASE)
+
+
+def called(path) -> set[str]:
+    """What a lecturer can press, choose, open or read out on this page, in small letters."""
+    known = showcase.panels()
+    panels = [known[name] for name in CLASSES.findall(_code(path))]
+    names = [panel.title for panel in panels]
+    for panel in panels:
+        names += [*panel.presets, *(control.label for control in panel.controls)]
+        names += [str(option) for control in panel.controls for option in getattr(control, "options", ())]
+        # "Large, on the sphere" may be called "on the sphere" once its first word has fallen.
+        names += [end for preset in panel.presets for end in preset.split(", ")[1:]]
+    text = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown")
+    return {name.lower() for name in names + re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
+
+
+def _code(path) -> str:
+    return "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_what_a_note_tells_to_press_is_there(path):
+    """Catches a preset that was renamed or never made ("Shift" of the nine lenses), and a cell of another name."""
+    plan = pages.note(path.stem, "").partition("**On the stage**")[0]
+    rows = [line for line in plan.splitlines() if line.startswith("|") or line.startswith("**In 20 minutes")]
+    told = {name.lower() for row in rows for name in NAME.findall(row)}
+    told |= {name.lower() for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"
+             for name in PRESSED.findall(cell.source)}
+    there = called(path) | SAID_ALOUD
+    assert told <= there, sorted(told - there)
+    ids = {cell.id for cell in nbformat.read(path, as_version=4).cells}
+    cells = set(re.findall(r"`([a-z0-9]+(?:-[a-z0-9]+)+)`", plan))
+    assert cells <= ids, sorted(cells - ids)
+
+
+# Names in italics that are no controls: a saying of the page, rows of a figure.
+SAID_ALOUD = {"what is divided stays divided"}

@@ -2,7 +2,7 @@
 
 
 from kdutils.course.session import Session
-from kdutils.errors import between, each_between
+from kdutils.errors import between, each_whole
 from kdutils.lessons.extracurricular_learning import experiment
 from kdutils.lessons.extracurricular_learning.experiment import ExtracurricularLearning
 
@@ -19,9 +19,9 @@ def parameters(
     params = session.scaled(
         experiment,
         full=24,
-        gaze_sizes=each_between("gaze_sizes", gaze_sizes, 10, 300),
-        digit_sizes=each_between("digit_sizes", digit_sizes, 10, 1200),
-        views=each_between("views", views, 1, 1000),
+        gaze_sizes=each_whole("gaze_sizes", gaze_sizes, 10, 300),
+        digit_sizes=each_whole("digit_sizes", digit_sizes, 10, 1200),
+        views=each_whole("views", views, 1, 1000),
         share=between("share", share, 0, 1),
         temperature=between("temperature", temperature, 0.1, 100),
     )

@@ -2,7 +2,7 @@
 
 
 from kdutils.course.session import Session
-from kdutils.errors import ParameterError, between, each_between, whole
+from kdutils.errors import ParameterError, between, each_between, each_whole, whole
 from kdutils.lessons.spherical_distillation import experiment
 from kdutils.lessons.spherical_distillation.parameters import SphericalDistillation
 
@@ -19,7 +19,7 @@ def parameters(
 ) -> SphericalDistillation:
     """The experiment of the page at this session's scale; ParameterError for what a cell below could not run with."""
     whole("example_digit", example_digit, 0, 9)
-    each_between("widths", widths, 1, MAX_WIDTH, least=2)
+    each_whole("widths", widths, 1, MAX_WIDTH, least=2)
     if list(widths) != sorted(widths):
         raise ParameterError(f"widths must be in order, the smallest first, got {list(widths)}.")
     params = session.scaled(
