@@ -15,6 +15,7 @@ import torch
 from kdutils import __version__
 from kdutils.claims import Claim, findings, verdict
 from kdutils.course import guard
+from kdutils.course.waiting import Waiting
 from kdutils.errors import ParameterError, one_of, whole
 from kdutils.headless import headless
 from kdutils.lessons import catalog
@@ -57,6 +58,18 @@ class Session:
         scale = self.pick(smoke=experiment.SMOKE, lecture=experiment.DEFAULT,
                           full=replace(experiment.DEFAULT, seeds=full))
         return replace(scale, seed=self.seed, device=self.device, **changes)
+
+    def run(self, experiment: ModuleType, params: Any = None) -> Results:
+        """The results of an experiment, by default of this page's; meanwhile the page says about how long it takes.
+
+        Headless each part is printed before it starts. An interrupt keeps the parts that are finished.
+        """
+        params = self.params if params is None else params
+        waiting = Waiting(experiment.work(params))
+        with waiting as report:
+            results = experiment.run(params, report)
+            waiting.complete = results.complete
+        return results
 
 
 class UnfinishedError(RuntimeError):

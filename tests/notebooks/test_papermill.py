@@ -1,9 +1,13 @@
 """Every notebook, headless, at profile smoke: as stored, then with other parameters and every exercise solved."""
 
+import re
+
 import nbformat
 import pytest
 
 from kdutils.course.scan import MAX_BYTES
+from kdutils.course.session import settle
+from kdutils.lessons import catalog
 
 SECONDS = 60  # on two cores that have nothing else to do
 
@@ -55,6 +59,20 @@ def test_stubs_are_not_done_yet_and_solutions_are_right(notebook, report, reques
     assert said, "the page checks no exercise"
     for name, text in said.items():
         assert f": {wanted}." in text, f"{name}: {text}"
+
+
+def test_every_part_that_an_experiment_reports_is_foreseen(notebook, report, request):
+    """Catches a share that is missing, by which the bar and the time left of all parts behind it would be wrong."""
+    given = UNLIKE.get(notebook.stem, {}) if "unlike" in request.node.callspec.id else {}
+    lesson, said = notebook.stem[3:], {}
+    session = settle("smoke", lesson=lesson, **given)
+    for cell in nbformat.read(report.executed, as_version=4).cells:
+        for name, asked in re.findall(r"= session\.run\((\w+)(?:, (.+))?\)$", cell.source, re.MULTILINE):
+            module = catalog.experiment(lesson if name in ("experiment", lesson) else f"{lesson}.{name}")
+            params = eval(asked, {"session": session, name: module}) if asked else session.params
+            lines = "".join(one.get("text", "") for one in cell.outputs if one.output_type == "stream").splitlines()
+            said[cell.id] = len(lines), len(module.work(params))
+    assert said and all(reported == foreseen for reported, foreseen in said.values()), said
 
 
 def slowest(executed, count: int = 5) -> str:

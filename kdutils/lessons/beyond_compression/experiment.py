@@ -100,6 +100,11 @@ def run(params: BeyondCompression, report: Callable[[str], None] = lambda line: 
     return collect(_groups(prepare(params), params, report), params, start, report)
 
 
+def work(params: BeyondCompression) -> list[float]:
+    """What each part that is reported has to do, in shares of the whole at the default settings: for the time left."""
+    return [3, 8, 15, 8, 7, 9, 9, *(1 for _ in params.noises), *(1 for _ in profiles(params))]
+
+
 def teaching(params: BeyondCompression) -> Recipe:
     """The recipe of the races' teachers."""
     return replace(TEACHER_RECIPE, steps=params.teacher_steps)

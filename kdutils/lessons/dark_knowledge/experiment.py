@@ -84,6 +84,11 @@ def run(params: DarkKnowledge, report: Callable[[str], None] = lambda line: None
     return collect(_groups(lab, params, report), params, start, report)
 
 
+def work(params: DarkKnowledge) -> list[float]:
+    """What each part that is reported has to do, in shares of the whole at the default settings: for the time left."""
+    return [9, *(3 for _ in params.transfer_sizes), *(6 for _ in params.control_sizes), 2]
+
+
 def _groups(lab: Splits, params: DarkKnowledge, report) -> Iterator[list[dict]]:
     report(f"{len(lab.seeds)} teachers, {lab.pool.shape[1]} labelled digits each (from the cache if trained before)")
     recipe = teacher_recipe(params.teacher_steps)

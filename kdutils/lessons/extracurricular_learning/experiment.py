@@ -82,6 +82,11 @@ def run(params: ExtracurricularLearning, report: Callable[[str], None] = lambda 
     return collect(_groups(prepare(params), params, report), params, start, report)
 
 
+def work(params: ExtracurricularLearning) -> list[float]:
+    """What each part that is reported has to do, in shares of the whole at the default settings: for the time left."""
+    return [1, 5, *(7 for _ in params.gaze_sizes), 6, 3, *(3 for _ in params.digit_sizes), 3, 2, 3]
+
+
 def _groups(splits: Splits, params: ExtracurricularLearning, report) -> Iterator[list[dict]]:
     report(f"a curve in one dimension: {params.seeds} students for each way to ask")
     yield toy.rows(params)

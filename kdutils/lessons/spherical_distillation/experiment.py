@@ -61,6 +61,11 @@ def run(params: SphericalDistillation, report: Callable[[str], None] = lambda li
     return collect(_groups(lab, params, report), params, start, report)
 
 
+def work(params: SphericalDistillation) -> list[float]:
+    """What each part that is reported has to do, in shares of the whole at the default settings: for the time left."""
+    return [*(8 for _ in OPTIMISERS), 5, 3, 7, 6, 2, 2]
+
+
 def first_result(lab: Splits, params: SphericalDistillation) -> pd.DataFrame:
     """Teachers of the smallest and the largest width, and their students at T = 4: accuracy and paired differences."""
     logits = teachers_by_width(lab, (params.widths[0], params.widths[-1]), "Adam", params.teacher_steps)

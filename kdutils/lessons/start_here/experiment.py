@@ -62,6 +62,11 @@ def run(params: StartHere, report: Callable[[str], None] = lambda line: None) ->
     return collect(_groups(lab, transfer, params, report), params, start, report)
 
 
+def work(params: StartHere) -> list[float]:
+    """What each part that is reported has to do, in shares of the whole at the default settings: for the time left."""
+    return [6, 2]
+
+
 def outcome(gain: Effect, params: StartHere) -> str:
     """What a paired gain says of this run, in a sentence."""
     setting = f"With {params.transfer:,} images at T = {params.temperature:g} the students of soft targets"
@@ -75,10 +80,11 @@ def outcome(gain: Effect, params: StartHere) -> str:
 
 
 def _groups(lab: Splits, transfer: Tensor, params: StartHere, report) -> Iterator[list[dict]]:
-    report(f"{params.seeds} teachers, then {2 * params.seeds} students on {params.transfer} images each")
+    report(f"{params.seeds} teachers (from the cache if trained before)")
     logits = teachers(lab, lab.pool, recipe=teacher_recipe(params.teacher_steps))
     yield table_rows(lab, [{"method": "teacher", "temperature": None}], {"accuracy": lab.accuracy(logits)},
                      step=params.steps)
+    report(f"{2 * params.seeds} students on {params.transfer} images each")
     students = cohort(lab, logits, transfer, [HARD, distilled(params.temperature)])
     for snapshot in students.train(Recipe(steps=params.steps), every=max(1, params.steps // 30)):
         yield students.rows({"accuracy": students.accuracy()}, step=snapshot.step)

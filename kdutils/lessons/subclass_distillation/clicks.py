@@ -98,6 +98,11 @@ def run(params: Clicks, report: Callable[[str], None] = lambda line: None) -> Re
     return collect(_groups(lab, params, report), params, start, report)
 
 
+def work(params: Clicks) -> list[float]:
+    """What each part that is reported has to do, in shares of the whole at the default settings: for the time left."""
+    return [10, *(9 for _ in params.rows)]
+
+
 def _groups(lab: Splits, params: Clicks, report) -> Iterator[list[dict]]:
     report(f"clicks of {params.seeds} worlds: teachers of {max(params.rows):,} rows")
     heads, outputs = _teachers(lab, params)

@@ -69,6 +69,12 @@ def run(params: SubclassDistillation, report: Callable[[str], None] = lambda lin
     return collect(_groups(lab, params, report), params, start, report)
 
 
+def work(params: SubclassDistillation) -> list[float]:
+    """What each part that is reported has to do, in shares of the whole at the default settings: for the time left."""
+    students = {*((n, params.width) for n in params.transfer_sizes), (params.narrow_images, params.narrow)}
+    return [14, 18, 8, *(8 for _ in students), *(5 for _ in params.speed_images)]
+
+
 def first_result(lab: Splits, outputs: Teachers, params: SubclassDistillation) -> pd.DataFrame:
     """Students of the two-class and of the subclass teacher on 100 images: accuracy and the paired difference."""
     names = ("two-class", "subclass")

@@ -116,6 +116,12 @@ def lineages(lab: Splits, train: Tensor, chosen: Sequence[Ancestor], generations
                                       f"generation {generation}"))
 
 
+def work(params: TolerantTeachers) -> list[float]:
+    """What each part that is reported has to do, in shares of the whole at the default settings: for the time left."""
+    return [10, *(6 for _ in params.transfer_sizes), 18, *(17 for _ in params.lineages), 40,
+            *[20] * bool(params.grouped)]
+
+
 def _groups(lab: Splits, params: TolerantTeachers, report) -> Iterator[list[dict]]:
     recipe = teacher_recipe(params.teacher_steps)
     chosen = [tolerant(eta, params.ranks) for eta in params.etas]
