@@ -7,9 +7,10 @@ from functools import cache
 import showcase
 
 from kdutils.lessons import catalog
+from kdutils.live.answering import AnsweringPanel
 from kdutils.live.control import Choice, Control, Slider
 from kdutils.live.panel import Panel
-from kdutils.live.training_panel import AnsweringPanel, TrainingPanel
+from kdutils.live.training_panel import TrainingPanel
 
 # Beside what showcase says: runs of a moment.
 QUICK = {

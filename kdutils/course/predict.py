@@ -1,7 +1,7 @@
 """Predict, then observe, then explain: a choice made before the panel is tried, and looked at again after it."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from kdutils.errors import ParameterError
 from kdutils.headless import headless
@@ -34,6 +34,10 @@ class Prediction:
         self.choice = option
         for listener in self._listeners:
             listener()
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call it whenever the choice has changed."""
+        self._listeners.append(listener)
 
     @property
     def verdict(self) -> str:
@@ -95,7 +99,7 @@ class Reveal:
         import ipywidgets as widgets
 
         shown = widgets.HTML(self._html())
-        self.prediction._listeners.append(lambda: setattr(shown, "value", self._html()))
+        self.prediction.listen(lambda: setattr(shown, "value", self._html()))
         return {"text/plain": "What happens: run the cell to see.", **_view(shown)}
 
 

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Mapping
 
-from kdutils.live.training_panel import AnsweringPanel
+from kdutils.live.answering import AnsweringPanel
 from kdutils.live.work import State
 
 QUICK = 0.4     # seconds that an answer may take for a panel to give answers while a control moves

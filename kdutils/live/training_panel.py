@@ -1,15 +1,27 @@
 """A panel with a run: Train, Pause, Step, Stop, while the figure grows. The run itself is a Runner's."""
 
 import time
-from collections.abc import Iterator, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import Protocol
 
 from kdutils.errors import positive
+from kdutils.headless import headless
 from kdutils.live import recorded
+from kdutils.live.boxes import row_of
 from kdutils.live.lifetime import stop_former
-from kdutils.live.panel import Panel, row_of, sentence
+from kdutils.live.panel import Panel, sentence
 from kdutils.live.runner import Runner
 from kdutils.live.work import Job, Progress, State
+
+
+class Question(Protocol):
+    """What a panel must know of a prediction; kdutils.course.predict.Prediction has it."""
+
+    choice: str | None      # None: not predicted yet
+
+    def listen(self, listener: Callable[[], None]) -> None: ...
 
 
 class TrainingPanel(Panel):
@@ -24,6 +36,8 @@ class TrainingPanel(Panel):
     Full speed is as fast as it goes; otherwise `pace` steps per second, so that a reader can watch.
 
     Until its reader runs it, a panel on a page shows the answer that was recorded for it, pale (kdutils.live.recorded).
+    question: what a page asks its reader above the panel, where the recorded answer would tell; then it is not shown
+    before there is a prediction.
 
     Without a reader (headless) showing the panel runs it to its end first, in the calling thread.
 
@@ -39,8 +53,9 @@ class TrainingPanel(Panel):
     variant = ""        # panels of one class whose variants differ live side by side on a page
     draws_at_once = False   # values are drawn by whoever changes them, also during a step: draw touches nothing of it
 
-    def __init__(self, *, full_speed: bool = False, **values):
+    def __init__(self, *, full_speed: bool = False, question: Question | None = None, **values):
         positive("pace", self.pace)
+        self.question = question
         self.runner = Runner(self, type(self).__name__, bool(full_speed))
         self.recorded: recorded.RecordedAnswer | None = None       # what the figure shows until the first run
         self._speed_button = None
@@ -49,6 +64,10 @@ class TrainingPanel(Panel):
         self._hold = 0.0        # until when a sentence stays before progress goes on
         super().__init__(**values)
         stop_former(self)
+        if question is not None:
+            # The question outlives the panel, and must not keep it.
+            predicted = weakref.WeakMethod(self._predicted)
+            question.listen(lambda: (told := predicted()) and told())
 
     # ---- for subclasses -------------------------------------------------------------------------------------------
 
@@ -71,6 +90,11 @@ class TrainingPanel(Panel):
 
     def finish(self) -> None:
         """The run is complete."""
+
+    @property
+    def may_tell(self) -> bool:
+        """What the page asks above the panel is predicted, or nobody is there to predict it."""
+        return self.question is None or self.question.choice is not None or headless()
 
     def settings(self) -> Mapping:
         """What its answers hang on beside its controls, such as {"m": 2.0}: a recording of others is not shown."""
@@ -179,7 +203,7 @@ class TrainingPanel(Panel):
         with self.lock:
             self.chart.reset()
             self.forget()
-            self.recorded = None if self._widget is None else recorded.load(self)
+            self.recorded = None if self._widget is None else self._recording()
             self.refresh(frozenset(self.values))
         self.say(self.invitation())
 
@@ -231,8 +255,11 @@ class TrainingPanel(Panel):
         return f"Pale: {self.recorded.label}. {self.recorded.reading}"
 
     def invitation(self) -> str:
-        return "Ready: Train starts a run." if self.recorded is None else (
-            f"Ready: Train starts your run. The pale one was {self.recorded.label}.")
+        if self.recorded is not None:
+            return f"Ready: Train starts your run. The pale one was {self.recorded.label}."
+        if not self.may_tell and recorded.load(self) is not None:
+            return "Ready: answer the question above, and a recorded run appears; or Train starts yours."
+        return "Ready: Train starts a run."
 
     def hint(self) -> str:
         return "A run goes on beside the notebook. Interrupting the kernel (Ctrl+C) does not end it; Stop does."
@@ -263,10 +290,21 @@ class TrainingPanel(Panel):
 
     def _build_widget(self):
         if self.state == State.IDLE:
-            self.recorded = recorded.load(self)
-            self.refresh(frozenset(self.values))
-            self.say(self.invitation())
+            self._show_recording()
         return super()._build_widget()
+
+    def _recording(self) -> recorded.RecordedAnswer | None:
+        return recorded.load(self) if self.may_tell else None
+
+    def _show_recording(self) -> None:
+        self.recorded = self._recording()
+        self.refresh(frozenset(self.values))
+        self.say(self.invitation())
+
+    def _predicted(self) -> None:
+        """The reader answered the question above: the recording may be seen."""
+        if self._widget is not None and self.state == State.IDLE and not self.runner.busy:
+            self._show_recording()
 
     def _give_way(self) -> None:
         """The reader's own run begins: the recorded answer goes."""
@@ -292,44 +330,6 @@ class TrainingPanel(Panel):
             if words in self._buttons:
                 (self._buttons[words].add_class if words in off else self._buttons[words].remove_class)("kd-off")
         self._off = off
-
-
-class AnsweringPanel(TrainingPanel):
-    """A lab: letting go of a control when nothing trains runs to the answer at full speed.
-
-    While a reader watches a run, controls act on it where they can; those that `why_anew` names start it anew. Letting
-    go again before an answer is there starts that anew too: it would belong to no single setting. Nothing starts by
-    itself in a pause.
-    """
-
-    def __init__(self, **values):
-        self._anew_because = ""     # why the run starts anew, until it is said
-        super().__init__(**values)
-
-    def why_anew(self, changed: frozenset[str]) -> str:
-        """Why these controls need another run than the one under way, in a sentence; "" if they act on that one."""
-        return ""
-
-    def answer(self) -> None:
-        """Start a run that goes to its end at full speed."""
-        self.train(fast=True)
-
-    def released(self, changed: frozenset[str]) -> None:
-        if self.state == "training":
-            answering, why = self.answering, self.why_anew(changed)
-            if answering or why:
-                self._anew_because = "" if answering else why
-                self.stop()
-                self.train(fast=answering)
-        elif self.state != "paused":
-            self.answer()
-
-    def run_changed(self) -> None:
-        if self._anew_because and self.runner.under_way and self.runner.at is None:
-            self.say(f"{self._anew_because} The run starts anew.", busy=True, hold=2)
-            self._anew_because = ""
-        else:
-            super().run_changed()
 
 
 def _duration(seconds: float) -> str:

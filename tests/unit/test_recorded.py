@@ -1,7 +1,10 @@
 """Recorded answers: what a run adds to a figure is kept, shown pale, and gives way to the reader's own run."""
 
 import ast
+import gc
 import json
+import re
+import weakref
 from pathlib import Path
 
 import nbformat
@@ -13,8 +16,10 @@ from tiny_panels import Training, button, shown
 import kdutils.lessons
 from kdutils import pages
 from kdutils.course.knobs import knobs
+from kdutils.course.predict import Prediction
 from kdutils.lessons.record_panels import openings, record_panels
 from kdutils.live import recorded
+from kdutils.live.training_panel import TrainingPanel
 
 
 class Recorded(Training):
@@ -83,6 +88,58 @@ def test_a_damaged_file_costs_the_recording_and_not_the_panel(answer, tmp_path, 
     with pytest.warns(UserWarning, match="recorded answers in .* cannot be used .*; install the course again"):
         shown(panel)
     assert panel.recorded is None and panel.status == "Ready: Train starts a run."
+
+
+def test_where_it_would_tell_the_answer_it_waits_for_the_prediction(answer, monkeypatch):
+    """Catches a recording beside its question, one that overtakes a reader's run, and a question that keeps panels."""
+    monkeypatch.setenv("KDUTILS_HEADLESS", "0")
+    question = Prediction("How low?", ["low", "high"], answer="low", because="so.")
+    panel = shown(Recorded(question=question))
+    panel.reset()
+    assert panel.wait(30) and panel.recorded is None and panel.points == 0 and panel.words() == "0 points."
+    assert panel.status.startswith("Ready: answer the question above") and answer.date not in panel.status
+    question.choose("high")
+    assert panel.points == 6 and panel.words().startswith("Pale: ") and answer.date in panel.status
+    first = shown(Recorded(question=Prediction("How low?", ["low", "high"], answer="low", because="so.")))
+    first.step()
+    first.question.choose("low")
+    assert first.points == 1 and first.recorded is None and first.stop()
+    gone = weakref.ref(Recorded(question=question))
+    gc.collect()
+    assert gone() is None
+    question.choose("low")
+
+
+def test_without_a_reader_no_prediction_is_waited_for(answer, monkeypatch):
+    monkeypatch.setenv("KDUTILS_HEADLESS", "1")
+    assert shown(Recorded(question=Prediction("How low?", ["low", "high"], answer="low", because="so."))).points == 6
+
+
+# Recordings that say nothing of what is asked above them: the question is about another setting.
+TELLS_NOTHING = {
+    ("01_dark_knowledge", "TemperatureLab"): "one T; asked is what T changes",
+    ("02_tolerant_teachers", "ToleranceLab"): "T = 1; asked is T = 4",
+    ("03_subclass_distillation", "SplitMyClass"): "beta 0.1; asked is beta 0. The toy's does tell",
+    ("03_subclass_distillation", "FewLabelsRace"): "50 labels, of which the question says it; asked is 1,000",
+    ("05_extracurricular_learning", "GazeLab"): "fresh eyes; asked is mixtures",
+    ("06_beyond_compression", "PoisonLabels"): "no noise; asked is 60%",
+}
+
+
+@pytest.mark.parametrize("path", sorted(pages.folder().glob("*.ipynb")), ids=lambda path: path.stem)
+def test_every_live_panel_has_a_question_and_no_recording_answers_it(path):
+    """Catches a panel without a prediction, and a recorded answer that is shown beside the question that it answers."""
+    live = {name for name, kind in showcase.panels().items() if issubclass(kind, TrainingPanel)}
+    asked, known = None, dict(TELLS_NOTHING)
+    for cell in nbformat.read(path, as_version=4).cells:
+        made = re.search(r"^(\w+) = Prediction\(", cell.source, re.MULTILINE)
+        asked = made[1] if made else asked
+        for name in live:
+            if any(tag.startswith("panel:") for tag in cell.metadata.get("tags", [])) and f" {name}(" in cell.source:
+                assert asked, f"{cell.id}: no prediction stands before it"
+                assert f"question={asked})" in cell.source or known.pop((path.stem, name), None), cell.id
+                asked = None
+    assert not [name for page, name in known if page == path.stem]
 
 
 def opened_by_pages():

@@ -8,7 +8,6 @@ import plotly.graph_objects as go
 import torch
 from plotly.subplots import make_subplots
 
-from kdutils.lessons import catalog
 from kdutils.lessons.extracurricular_learning.experiment import ExtracurricularLearning
 from kdutils.lessons.extracurricular_learning.figures import ellipse, point, reversed_greys
 from kdutils.lessons.extracurricular_learning.gaze import World, scores
@@ -18,7 +17,7 @@ from kdutils.live.curves import add_band, clear_band, grow_band, show_answers
 from kdutils.live.following import FollowingPanel
 from kdutils.networks import Population
 from kdutils.objectives import gaussian, gaussian_distillation, mean_distillation
-from kdutils.plots.style import COLOURS, DASHES, base_layout, title_fonts, translucent
+from kdutils.plots.style import COLOURS, DASHES, base_layout, title_fonts
 from kdutils.results import Effect, interval
 from kdutils.training import Recipe, Snapshot, train
 
@@ -107,13 +106,6 @@ class GazeLab(FollowingPanel):
         teacher = scores(*self._teachers_answers(), self.test[1])["degrees"].mean().item()
         figure.add_scatter(uid="teacher", x=[0, self.recipe.steps], y=[teacher] * 2, mode="lines", name="teacher",
                            line={"color": COLOURS["teacher"], "dash": DASHES["teacher"]}, row=2, col=1)
-        recorded = _recorded()
-        figure.add_scatter(uid="recorded interval", x=np.repeat(list(recorded), 3), mode="lines", showlegend=False,
-                           y=np.ravel([[gain.low, gain.high, np.nan] for gain in recorded.values()]), row=2, col=3,
-                           line={"color": translucent(COLOURS["other"], 0.5), "width": 2}, hoverinfo="skip")
-        figure.add_scatter(uid="recorded", x=list(recorded), y=[gain.mean for gain in recorded.values()],
-                           mode="markers", name="recorded run, 2,000 answers", row=2, col=3,
-                           marker={"color": translucent(COLOURS["other"], 0.5), "symbol": "square", "size": 9})
         for uid, kind, symbol, size in (("others", "other", "circle-open", 8), ("answers", "distilled", "circle", 9),
                                         ("latest", "highlight", "circle-open", 16)):
             figure.add_scatter(uid=f"{uid} interval", mode="lines", line={"color": COLOURS[kind], "width": 2}, x=[],
@@ -214,16 +206,7 @@ class GazeLab(FollowingPanel):
         now = self.values if self.scores is None else self.running
         setting = f"{now['queries']:,} answers about {now['pool']} eyes, {now['match']} matched"
         if self.scores is None:
-            return (f"{setting}: press Train, or let go of a control, and {2 * len(self.world.seeds)} students learn. "
-                    "Pale squares: the recorded run.")
+            return (f"{setting}: press Train, or let go of a control, and {2 * len(self.world.seeds)} students learn.")
         same, pool = self.scores.mean(1)
         return (f"{setting}: {pool:.1f} degrees, {same:.1f} with the same eyes alone; "
                 f"the pool takes {self._gain()} degrees off.")
-
-
-def _recorded() -> dict[float, Effect]:
-    """What the recorded run of the experiment says of each pool, a little to the right of its place on the axis."""
-    results = catalog.recorded("extracurricular_learning")
-    same = {"part": "gaze", "images": 100}
-    return {i + 0.2: results.paired("degrees", same | {"method": "same"}, same | {"method": pool})
-            for i, pool in enumerate(POOLS)}

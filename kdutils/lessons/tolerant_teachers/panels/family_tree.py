@@ -17,8 +17,8 @@ from kdutils.errors import between, whole
 from kdutils.lessons.examples import Example, usual_examples
 from kdutils.lessons.tolerant_teachers.experiment import lineages
 from kdutils.lessons.tolerant_teachers.parameters import kinds
+from kdutils.live.boxes import row_of
 from kdutils.live.control import Choice, Slider
-from kdutils.live.panel import row_of
 from kdutils.live.training_panel import TrainingPanel
 from kdutils.objectives import softmax
 from kdutils.plots import rounded

@@ -143,10 +143,3 @@ def test_a_run_grows_two_bands_points_at_eyes_and_adds_an_answer():
     assert len(panel.answers) == 2 and not len(y(panel, "ellipse 1")), "means alone have no width"
     panel.reset()
     assert not panel.answers and not x(panel, "pool mean")
-
-
-def test_before_the_first_run_the_recorded_one_is_there_pale():
-    panel = lab()
-    assert len(x(panel, "recorded")) == len(POOLS) and "recorded run" in panel.reading()
-    degrees = dict(zip(POOLS, y(panel, "recorded"), strict=True))
-    assert degrees["fresh"] > degrees["jitter"] > 0 > degrees["mixup"] > degrees["noise"]
