@@ -222,7 +222,7 @@ async function render({ model, el }) {
       space.height = Math.max(120, el.clientHeight - hint.offsetHeight);
     } else if (panel && !space.stack) {
       const high = (part) => panel.querySelector(part)?.offsetHeight ?? 0;
-      const words = tall ? high(".kd-head") + high(".kd-reading") + hint.offsetHeight + 24
+      const words = tall ? high(".kd-head") + high(".kd-formula") + high(".kd-reading") + hint.offsetHeight + 24
         : Math.ceil(panel.getBoundingClientRect().height - plot.getBoundingClientRect().height);
       if (used.width !== page) used = { width: page, words: 0 };
       used.words = Math.max(used.words, words);

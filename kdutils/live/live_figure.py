@@ -156,7 +156,8 @@ class LiveFigure(HearingWidget):
 
 
 class LiveText(HearingWidget):
-    """One line of plain text that a screen reader follows: a status, a reading."""
+    """One line of plain text that a screen reader follows: a status, a reading, a formula. What stands between ⟦ and ⟧
+    stands out."""
 
     _esm = HEAR + """
     export default { render({ model, el }) {
@@ -166,7 +167,8 @@ class LiveText(HearingWidget):
         el.setAttribute("aria-busy", String(model.get("busy")));
         el.dataset.state = model.get("state");
         el.title = model.get("help");
-        el.textContent = model.get("text");
+        el.replaceChildren(...model.get("text").split(/[⟦⟧]/).map((part, i) => (
+          i % 2 ? Object.assign(document.createElement("b"), { textContent: part }) : part)));
       };
       model.on("change", show);
       show();

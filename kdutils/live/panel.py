@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 
 from kdutils.errors import ParameterError, one_of
 from kdutils.headless import headless
+from kdutils.live.boxes import row_of
 from kdutils.live.chart import Chart
 from kdutils.live.control import Choice, Control, LogSlider, Slider  # noqa: F401 (Control: lessons take it from here)
 from kdutils.live.debouncer import Debouncer
@@ -91,6 +92,10 @@ class Panel:
         """One sentence that says in words what the figure shows now."""
         return ""
 
+    def formula(self) -> str:
+        """What is computed, in one line, with the numbers of this moment; those of the controls between ⟦ and ⟧."""
+        return ""
+
     def check(self, values: Mapping) -> None:
         """Raise ParameterError if values that are allowed one by one do not go together."""
 
@@ -147,12 +152,14 @@ class Panel:
     def show(self) -> None:
         """The figure and its reading, as they are now."""
         with self.lock, self._moment.of(self._values):
-            reading = self.words()
+            reading, formula = self.words(), self.formula()
             self.chart.describe(reading)
             self.chart.push()
         with self._words:
             if self._widget is not None:
                 self._reading_line.text = reading
+                if self._formula_line is not None:
+                    self._formula_line.text = formula
 
     def say(self, status: str, tone: str = "", busy: bool = False) -> None:
         """Put a sentence into the status line. tone: "", "refused" or "failed"; busy: more sentences follow soon."""
@@ -287,18 +294,20 @@ class Panel:
             entry = control.widget(self._values[control.name])
             entry.observe(partial(self._moved, control), names="value")
             self.inputs[control.name] = entry
-        presets = [self.button(name, partial(self._by_hand, values))
-                   for name, values in self.presets.items()]
+        presets = [self.button(name, partial(self._by_hand, values)) for name, values in self.presets.items()]
         reset = self.button("Reset", self.reset, help="Back to the values that the panel was opened with")
         self._status_line = LiveText(look="kd-status", spoken=True, text=self._status, state=self._tone,
                                      help=self.hint())
         self._reading_line = LiveText(look="kd-reading", text=self.words())
+        formula = self.formula()
+        self._formula_line = LiveText(look="kd-formula", text=formula) if formula else None
         title = widgets.HTML(f'<div class="kd-title" role="heading" aria-level="3">{html.escape(self.title)}</div>')
         self.chart.view.layout.width = "100%"
         controls = row_of("kd-controls", self.inputs.values())
         buttons = row_of("kd-bar", [*self.toolbar(), row_of("kd-buttons kd-presets", [*presets, reset])])
         head = row_of("kd-head", [title, self._status_line, CardTools(lines=list(asked_on_stage(self)))])
-        card = widgets.VBox([head, controls, buttons, self.chart.view, self._reading_line])
+        lines = [head, controls, buttons, self._formula_line, self.chart.view, self._reading_line]
+        card = widgets.VBox([line for line in lines if line is not None])
         return card.add_class("kd-panel")
 
     # ---- inside ---------------------------------------------------------------------------------------------------
@@ -333,15 +342,6 @@ class Panel:
                     control.show(entry, value)
         finally:
             self._shows = None
-
-
-def row_of(look: str, children):
-    """Widgets side by side; look: CSS classes."""
-    import ipywidgets as widgets
-    row = widgets.Box(list(children))
-    for name in look.split():
-        row.add_class(name)
-    return row
 
 
 def sentence(error: Exception) -> str:

@@ -15,10 +15,12 @@ from quick_panels import CASES, STILL, allowed_values, another, looks, wrong_val
 import kdutils
 from kdutils.errors import ParameterError
 from kdutils.lessons import catalog
+from kdutils.live.answering import AnsweringPanel
+from kdutils.live.control import Choice
 from kdutils.live.following import FollowingPanel
 from kdutils.live.lab import Lab
 from kdutils.live.panel import Panel
-from kdutils.live.training_panel import AnsweringPanel, TrainingPanel
+from kdutils.live.training_panel import TrainingPanel
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 PACKAGE = Path(kdutils.__file__).parent
@@ -172,6 +174,26 @@ def test_a_figure_and_its_sentence_are_of_one_setting(case, opened, monkeypatch)
         movers[0].join()
     assert seen[0] == expected and len(seen) > 1
     assert looks(opened) != expected and dict(opened.values) == others
+
+
+# ---- the formula ---------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.kind.formula is not Panel.formula], ids=str)
+def test_a_formula_has_the_numbers_of_the_controls_in_it(case, opened):
+    """Catches a number that stays behind its control, a mark that is not closed, a line too long for the page."""
+    for control in opened.controls:
+        opened.set(**{one.name: one.default for one in opened.controls})
+        assert opened.widget
+        said = []
+        for value in allowed_values(control):
+            opened.set(**{control.name: value})
+            said.append(opened.formula())
+            assert re.fullmatch(r"[^⟦⟧]*(⟦[^⟦⟧]+⟧[^⟦⟧]*)+", said[-1]), said[-1]
+            assert len(re.sub("[⟦⟧]", "", said[-1])) <= 140, said[-1]
+            assert line(opened, "kd-formula").text == said[-1]
+            if not isinstance(control, Choice) and control.name != "angle":
+                assert f"⟦{value:.3g}⟧" in said[-1], control.name
+        assert isinstance(control, Choice) or len(set(said)) > 1, control.name
 
 
 # ---- without a reader, and at once --------------------------------------------------------------------------------

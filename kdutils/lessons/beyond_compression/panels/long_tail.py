@@ -1,5 +1,7 @@
 """Panel: classes become rare, and per-class recall shows who pays."""
 
+import math
+
 import numpy as np
 import plotly.graph_objects as go
 import torch
@@ -99,6 +101,19 @@ class LongTail(PairLab):
         own = 100 * torch.stack([metrics.recall(logits, labels, label) for label in range(10)], -1)
         order = (torch.arange(10) + torch.tensor(self.lab.seeds)[:, None]) % 10
         return own.gather(1, order).mean(0).numpy()
+
+    def formula(self) -> str:
+        gamma = self.values["gamma"]
+        counts = self.counts_at(gamma)
+        share = counts[-1] / sum(counts)
+        log = f"log({counts[-1]}/{sum(counts)}) = {math.log(share):.2f}"
+        first = f"class c has a / (b + c^⟦{gamma:.3g}⟧) images;  "
+        match self.values["method"]:
+            case "KD":
+                return f"{first}KD learns softmax(z_T / 4); the shares are in it, for the rarest class {log}"
+            case "KD, adjusted teacher":
+                return f"{first}KD learns softmax((z_T − log share) / 4), for the rarest class {log}"
+        return f"{first}the answer is the largest z_S − log share, for the rarest class {log}"
 
     def reading(self) -> str:
         measured = self.scores is not None

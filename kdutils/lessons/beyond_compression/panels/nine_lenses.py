@@ -34,6 +34,14 @@ WHAT = {"KD": "probabilities at T = 4", "BSS": "probabilities at the boundary", 
         "AT": "attention maps", "FSP": "flow matrix of the first image", "RKD": "distances", "SP": "similarities",
         "DML": "probabilities", "ONE": "its own branches, and their union"}
 
+# What each asks for, as a formula: of logits z, flat features f, matrices F of them.
+SAYS = {"KD": "4² · KL(softmax(z_T / 4) ‖ softmax(z_S / 4))",
+        "BSS": "KL(softmax(z_T / 3) ‖ softmax(z_S / 3)) at the boundary",
+        "FitNets": "mean (f_S − f_T)²", "AT": "mean (q_S − q_T)², q = Σ f² over channels, length 1",
+        "FSP": "mean (G_S − G_T)², G = F₁ F₂ᵀ / places", "RKD": "Huber of distances over their mean, and of angles",
+        "SP": "mean (G_S − G_T)², G = F Fᵀ, rows of length 1", "DML": "KL(softmax(z_T) ‖ softmax(z_S))",
+        "ONE": "3² · Σ KL(union ‖ branch)"}
+
 
 class NineLenses(Panel):
     """Eight digits, one trained network as the teacher, and its copy as the student, whose last features are changed.
@@ -180,6 +188,14 @@ class NineLenses(Panel):
         self.chart.layout({"yaxis3": {"range": [-6, float(max(110, 1.1 * shown.max()))]}})
 
     # ---- the words ---------------------------------------------------------------------------------------------------
+
+    def formula(self) -> str:
+        name, amount = self.values["method"], self.values["amount"]
+        a = f"⟦{amount:g}⟧"
+        change = {"one image moves": f"f₁ = (1 − {a}) f₁ + {a} f₂", "rotate all features": f"f_S = exp({a} A) f_T",
+                  "scale all features": f"f_S = (1 + 2 · {a}) f_T", "shift all features": f"f_S = f_T + {a} s",
+                  "mirror the maps": f"f_S = (1 − {a}) f_T + {a} mirrored"}[self.values["change"]]
+        return f"{change};  {name}: {SAYS[name]} = {self.found[name]:.1f}% of another network's"
 
     def reading(self) -> str:
         name, amount = self.values["method"], self.values["amount"]

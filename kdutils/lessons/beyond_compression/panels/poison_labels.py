@@ -77,6 +77,11 @@ class PoisonLabels(PairLab):
             for kind, own in zip(KINDS, self.hearts, strict=True):
                 grow_band(self.chart, f"heart {kind}", snapshot.step, own)
 
+    def formula(self) -> str:
+        noise, alpha = self.values["noise"], self.values["alpha"]
+        return (f"loss = ⟦{alpha:.3g}⟧ · 4² · KL(softmax(z_T / 4) ‖ softmax(z_S / 4)) + ⟦{1 - alpha:.3g}⟧ · "
+                f"cross-entropy with labels of which ⟦{noise:.3g}⟧ · 9/10 = {wrong_share(noise, 10):.0%} are wrong")
+
     def reading(self) -> str:
         measured = self.scores is not None
         noise = (self.began_with if measured else self.values)["noise"]

@@ -14,6 +14,7 @@ from kdutils.plots import percent
 from kdutils.plots.style import COLOURS, GREYS, base_layout, title_fonts
 
 CLASSES = list(range(10))
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 class SoftmaxPanel(Panel):
@@ -76,6 +77,13 @@ class SoftmaxPanel(Panel):
         equation = equation | {"text": f"softmax(z / {self.values['temperature']:.3g})"}
         self.chart.layout({"annotations": [*others, equation]})
         self.chart.set("probabilities", y=example.probabilities(self.values["temperature"]).numpy())
+
+    def formula(self) -> str:
+        temperature, example = self.values["temperature"], self.example
+        z = example.logits.double() / temperature
+        name = str(example.label).translate(SUBSCRIPTS)
+        return (f"p{name} = exp(z{name} / T) / Σₖ exp(zₖ / T) = exp({example.logits[example.label]:.1f} / "
+                f"⟦{temperature:.3g}⟧) / {z.exp().sum():.3g} = {z.softmax(-1)[example.label]:.3g}")
 
     def reading(self) -> str:
         temperature, example = self.values["temperature"], self.example

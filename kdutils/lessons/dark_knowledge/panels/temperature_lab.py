@@ -150,6 +150,11 @@ class TemperatureLab(Lab):
 
     # ---- the words -------------------------------------------------------------------------------------------------
 
+    def formula(self) -> str:
+        t, alpha = f"⟦{self.values['temperature']:.3g}⟧", self.values["alpha"]
+        return (f"loss = ⟦{alpha:.3g}⟧ · {t}² · KL(softmax(teacher / {t}) ‖ softmax(student / {t})) + "
+                f"⟦{1 - alpha:.3g}⟧ · cross-entropy with the labels")
+
     def reading(self) -> str:
         now = self.values if self.scores is None else self.measured
         setting = f"T = {now['temperature']:.3g}, alpha = {now['alpha']:g}, {now['transfer']:,} images"

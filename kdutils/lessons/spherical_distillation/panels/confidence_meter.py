@@ -183,6 +183,13 @@ class ConfidenceMeter(FollowingPanel):
 
     # ---- the words -------------------------------------------------------------------------------------------------
 
+    def formula(self) -> str:
+        t, m = f"⟦{self.values['temperature']:.3g}⟧", f"{self.m:g}"
+        teacher, student = {
+            "KD": ("z_T", "z_S"), "SKD": (f"{m} z_T / spread(z_T)", f"{m} z_S / spread(z_S)"),
+            "one scalar": (f"{m} z_T / mean spread", "z_S")}[self.values["way"]]
+        return f"⟦{self.values['way']}⟧ = T² KL = {t}² · KL(softmax({teacher} / {t}) ‖ softmax({student} / {t}))"
+
     def reading(self) -> str:
         now = self.measured if self.scores else self.values
         setting = f"{now['width']:,} hidden units, {now['way']}, T = {now['temperature']:.3g}"

@@ -81,6 +81,11 @@ class TemperatureDial(Panel):
         self.chart.set("reach now", x=[temperature], y=[largest_probability(m, classes, temperature)])
         self.chart.set("uniform", y=np.full(len(TEMPERATURES), 1 / classes))
 
+    def formula(self) -> str:
+        t, m, classes = (self.values[name] for name in ("temperature", "m", "classes"))
+        return (f"SKD's targets: softmax(m u / T) = softmax(⟦{m:.3g}⟧ u / ⟦{t:.3g}⟧) = softmax({m / t:.3g} u), u of "
+                f"spread 1;  with ⟦{classes:,}⟧ classes at most {largest_probability(m, classes, t):.3f}")
+
     def reading(self) -> str:
         temperature, m, classes = (self.values[name] for name in ("temperature", "m", "classes"))
         kd, skd = (float(self.accuracy(kind, temperature, m)) for kind in ("KD", "SKD"))

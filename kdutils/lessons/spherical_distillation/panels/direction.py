@@ -104,6 +104,11 @@ class DirectionPanel(Panel):
         return tuple(logits(length, degrees) for length, degrees in (
             (self.values["teacher"], self.AT), (self.values["student"], self.AT + self.values["angle"])))
 
+    def formula(self) -> str:
+        teacher, student = (f"⟦{self.values[name]:g}⟧" for name in ("teacher", "student"))
+        return (f"KD = KL(softmax(z_T) ‖ softmax(z_S)) = {self.losses['KD']:z.3f};  SKD = KL(softmax({M:g} z_T / "
+                f"{teacher}) ‖ softmax({M:g} z_S / {student})) = {self.losses['SKD']:z.3f}")
+
     def reading(self) -> str:
         _, student = self._answers()
         outward = student[0] / student[0].norm()

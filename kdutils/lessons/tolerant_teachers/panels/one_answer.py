@@ -197,6 +197,25 @@ class OneAnswerPanel(Panel):
 
     # ---- the words -------------------------------------------------------------------------------------------------
 
+    def formula(self) -> str:
+        """The loss of the answer that the descent ends with."""
+        p, strength, ranks = self.chart.points("answer")["y"], self.strength, self.values["ranks"]
+        log_p = np.log(p)
+        right, w = -log_p[self.example.label], f"⟦{strength:g}⟧"
+        match self.values["rule"]:
+            case "tolerant":
+                ranked = -np.sort(-p)
+                gap = ranked[0] - ranked[1:ranks].mean()
+                return (f"loss = −log p(label) + η · (rank 1 − mean of ranks 2 to ⟦{ranks}⟧) = {right:.3f} + {w} · "
+                        f"({ranked[0]:.3f} − {ranked[1:ranks].mean():.3f}) = {right + strength * gap:.3f}")
+            case "smoothing":
+                return (f"loss = −(1 − ε) log p(label) − ε · mean of log p = (1 − {w}) · {right:.3f} + {w} · "
+                        f"{-log_p.mean():.3f} = {(1 - strength) * right - strength * log_p.mean():.3f}")
+            case _:
+                entropy = -(p @ log_p)
+                return (f"loss = −log p(label) − β · entropy = {right:.3f} − {w} · {entropy:.3f} = "
+                        f"{right - strength * entropy:.3f}")
+
     def reading(self) -> str:
         rule, ranks, label = self.rule, self.values["ranks"], self.example.label
         p = self.chart.points("answer")["y"]

@@ -118,6 +118,10 @@ class SecondariesPanel(Panel):
 
     # ---- the words -------------------------------------------------------------------------------------------------
 
+    def formula(self) -> str:
+        return (f"a cell = mean of p(class named) where its rank is 2 to ⟦{self.values['ranks']}⟧,  "
+                f"p = softmax(z / ⟦{self.values['temperature']:.3g}⟧)")
+
     def reading(self) -> str:
         kind, ranks, names = self.values["teacher"], self.values["ranks"], self.lab.data.classes
         mass, strict = self.matrix(kind), self.matrix("strict")

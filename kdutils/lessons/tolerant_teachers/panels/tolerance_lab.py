@@ -239,6 +239,11 @@ class ToleranceLab(Lab):
     def position(self) -> str:
         return f", {self.phase}{super().position()}" if self.phase else super().position()
 
+    def formula(self) -> str:
+        eta, ranks, t = (f"⟦{self.values[name]:.3g}⟧" for name in ("eta", "ranks", "temperature"))
+        return (f"tolerant teacher: cross-entropy + {eta} · (rank 1 − mean of ranks 2 to {ranks});  student: {t}² · "
+                f"KL(softmax(teacher / {t}) ‖ softmax(student / {t}))")
+
     def reading(self) -> str:
         now = dict(self.values) | (self.measured if self.scores else {})
         setting = f"eta = {now['eta']:g}, K = {now['ranks']:g}, T = {now['temperature']:.3g}"

@@ -66,6 +66,7 @@ def test_the_bars_are_the_softmax(panel, examples, temperature, digit):
     assert f"At T = {temperature:.3g} this {digit} gets probability" in said and f"entropy is {bits:.2f} of" in said
     numbers = [float(n) for n in re.findall(r"([\d.e-]+)%", said)]
     assert numbers == pytest.approx([100 * p[digit], 100 * p[example.second]], rel=0.01)
+    assert float(panel.formula().rpartition("= ")[2]) == pytest.approx(p[digit], rel=0.006)
 
 
 def test_image_rows_run_downwards(panel):

@@ -49,6 +49,9 @@ def test_descent_ends_at_the_closed_form(answer, rule, strength, k):
     said = per_cent(answer.reading())
     assert said[:2] == pytest.approx([100 * p[3], 100 * best], abs=0.11)
     assert f"{LETTERS[rule]} = {strength:g}:" in answer.reading()
+    loss = tolerant_teacher({"logits": torch.tensor(p).log()[None]}, None, torch.tensor([3]),
+                            {LETTERS[rule]: strength, "ranks": k}).item()
+    assert float(answer.formula().rpartition("= ")[2]) == pytest.approx(loss, abs=2e-3)
 
 
 @pytest.mark.parametrize("rule", RULES)
