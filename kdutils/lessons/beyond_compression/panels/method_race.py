@@ -45,14 +45,14 @@ class MethodRace(TrainingPanel):
         super().__init__(**values)
 
     def build_figure(self) -> go.Figure:
-        figure = make_subplots(rows=1, cols=2, column_widths=[0.5, 0.5], horizontal_spacing=0.1,
+        figure = make_subplots(rows=1, cols=2, column_widths=[0.38, 0.62], horizontal_spacing=0.1,
                                subplot_titles=["test accuracy (%), mean", "gain over hard labels (points)"])
         figure.add_scatter(uid=HARD, x=[], y=[], mode="lines", name=HARD, row=1, col=1,
                            line={"color": COLOURS[HARD], "dash": "dot", "width": 3})
         for name, method in METHODS.items():
             colour, symbol, dash = LOOKS[method.group]
             figure.add_scatter(uid=name, x=[], y=[], mode="lines", name=name, showlegend=False, row=1, col=1,
-                               line={"color": colour, "dash": dash, "width": 2})
+                               line={"color": colour, "dash": dash, "width": 1})
             figure.add_scatter(uid=f"{name} interval", x=[], y=[], mode="lines", showlegend=False, hoverinfo="skip",
                                line={"color": colour, "width": 2}, row=1, col=2)
             figure.add_scatter(uid=f"{name} gain", x=[], y=[], mode="markers", showlegend=False, row=1, col=2,

@@ -195,7 +195,7 @@ class NineLenses(Panel):
         change = {"one image moves": f"f₁ = (1 − {a}) f₁ + {a} f₂", "rotate all features": f"f_S = exp({a} A) f_T",
                   "scale all features": f"f_S = (1 + 2 · {a}) f_T", "shift all features": f"f_S = f_T + {a} s",
                   "mirror the maps": f"f_S = (1 − {a}) f_T + {a} mirrored"}[self.values["change"]]
-        return f"{change};  {name}: {SAYS[name]} = {self.found[name]:.1f}% of another network's"
+        return f"{change};  {name}: {SAYS[name]} = {self.found[name]:z.1f}% of another network's"
 
     def reading(self) -> str:
         name, amount = self.values["method"], self.values["amount"]

@@ -83,7 +83,7 @@ class SoftmaxPanel(Panel):
         z = example.logits.double() / temperature
         name = str(example.label).translate(SUBSCRIPTS)
         return (f"p{name} = exp(z{name} / T) / Σₖ exp(zₖ / T) = exp({example.logits[example.label]:.1f} / "
-                f"⟦{temperature:.3g}⟧) / {z.exp().sum():.3g} = {z.softmax(-1)[example.label]:.3g}")
+                f"⟦{temperature:.3g}⟧) / {z.exp().sum():.4g} = {z.softmax(-1)[example.label]:.3g}")
 
     def reading(self) -> str:
         temperature, example = self.values["temperature"], self.example

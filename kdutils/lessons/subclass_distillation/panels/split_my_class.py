@@ -288,8 +288,6 @@ class SplitMyClass(Lab):
         note = " Beta or T_aux moved during this run." if self.mixed else ""
         if (self.matches >= len(self.scene.kinds)).any():
             note += f" Hollow: a further subclass of the same {self.scene.kind}."
-        if self.plane:
-            note += " Behind the dots, the subclass that is largest at each place; grey line: both classes alike."
         return (f"{setting}: told {self.scene.told} alone, teachers use {found.used.mean():.1f} of {total} subclasses, "
                 f"auxiliary loss {found.aux.mean():.2f}; Hungarian accuracy on the {self.scene.kind}s "
                 f"{_words(interval(found.hungarian))}, on the two classes {_words(interval(found.right))} "

@@ -93,7 +93,7 @@ class WhatTheTeacherTells(Panel):
     def build_figure(self) -> go.Figure:
         figure = make_subplots(rows=1, cols=4, column_widths=[0.19, 0.16, 0.38, 0.27], horizontal_spacing=0.06,
                                subplot_titles=["the image", "two classes", "subclasses, named after digits",
-                                               "bits in an answer"])
+                                               "bits: told, entropy (dots)"])
         pixels = {"x": np.tile(np.arange(8), 8), "y": np.repeat(np.arange(8), 8), "z": np.zeros(64)}
         figure.add_heatmap(uid="image", colorscale=GREYS, zmin=0, zmax=16, showscale=False, hoverinfo="skip", row=1,
                            col=1, **pixels)
@@ -103,10 +103,10 @@ class WhatTheTeacherTells(Panel):
                        hovertemplate="%{hovertext}: %{y:.4f}<extra></extra>")
         for name, kind, words in MESSAGES:
             look = {"x": TEMPERATURES, "y": np.zeros(len(TEMPERATURES)), "mode": "lines", "row": 1, "col": 4}
-            figure.add_scatter(uid=f"{name} told", name=f"{words}: information", **look,
+            figure.add_scatter(uid=f"{name} told", name=words, **look,
                                line={"color": COLOURS[kind], "width": 3},
                                hovertemplate="T = %{x:.3g}: %{y:.2f} bits of the image<extra></extra>")
-            figure.add_scatter(uid=f"{name} entropy", name=f"{words}: entropy", **look,
+            figure.add_scatter(uid=f"{name} entropy", showlegend=False, **look,
                                line={"color": COLOURS[kind], "width": 1.5, "dash": "dot"},
                                hovertemplate="T = %{x:.3g}: entropy %{y:.2f} bits<extra></extra>")
             figure.add_scatter(uid=f"{name} now", x=[1.0], y=[0.0], mode="markers", showlegend=False, row=1, col=4,

@@ -72,10 +72,8 @@ class FamilyTree(TrainingPanel):
     )
     static_presets = ("Strict ancestor", "Smoothed ancestor")
     presets = {"Strict ancestor": {"kind": "strict", "generation": 0},
-               "Tolerant ancestor": {"kind": "tolerant", "generation": 0},
                "Smoothed ancestor": {"kind": "smoothed", "generation": 0},
-               "Tolerant, generation 5": {"kind": "tolerant", "generation": LAST_GENERATION},
-               "Strict, generation 5": {"kind": "strict", "generation": LAST_GENERATION}}
+               "Tolerant, generation 5": {"kind": "tolerant", "generation": LAST_GENERATION}}
 
     def __init__(self, seeds: int = 12, generations: int = LAST_GENERATION, steps: int = 300, transfer: int = 200,
                  noise: float = 0.0, label_weight: float = 0.5, examples: Sequence[Example] | None = None, **values):
