@@ -112,7 +112,8 @@ PAGES = [
 @pytest.mark.parametrize(("name", "figures", "formula", "training"), PAGES, ids=[page[0] for page in PAGES])
 def test_a_reader_works_through_the_page(lab, notebook, name, figures, formula, training):
     page = Page(lab, notebook, name)
-    everything_ran_without_an_error(page.run_all())
+    everything_ran_without_an_error(cells := page.run_all())
+    the_experiment_is_done(cells)
     for figure in figures:
         page.figure(figure)
 
@@ -151,6 +152,14 @@ def everything_ran_without_an_error(cells: list[dict]) -> None:
     assert [one["data"]["text/plain"] for one in end["outputs"] if "data" in one] == ["finished = True"]
     checks = [cell for cell in cells if any(tag.startswith("check:") for tag in cell["tags"])]
     assert checks and all("not done yet" in cell["outputs"][0]["data"]["text/plain"] for cell in checks)
+
+
+def the_experiment_is_done(cells: list[dict]) -> None:
+    """Catches a page that still says how long its experiment will take, when it is over; and one that says it twice."""
+    (run,) = [cell for cell in cells if cell["id"] in ("experiment-run", "first-run")]
+    shown = ["".join(one.get("data", {}).get("text/html", "")) for one in run["outputs"]]
+    told = [page for page in shown if "kd-waiting" in page]
+    assert len(told) == 1 and re.search(r"<summary>Done: \d+ parts in \d+ s\.</summary>", told[0]), told
 
 
 def predict_and_look_again(page: Page, question: str, reveal: str) -> None:
@@ -276,7 +285,8 @@ LATER = (
 @pytest.mark.parametrize("later", LATER, ids=[later.name for later in LATER])
 def test_a_reader_works_through_a_later_page(lab, notebook, later):
     page = Page(lab, notebook, later.name)
-    everything_ran_without_an_error(page.run_all())
+    everything_ran_without_an_error(cells := page.run_all())
+    the_experiment_is_done(cells)
     for figure in later.figures:
         page.figure(figure)
 
