@@ -241,7 +241,7 @@ class ToleranceLab(Lab):
 
     def formula(self) -> str:
         eta, ranks, t = (f"⟦{self.values[name]:.3g}⟧" for name in ("eta", "ranks", "temperature"))
-        return (f"tolerant teacher: cross-entropy + {eta} · (rank 1 − mean of ranks 2 to {ranks});  student: {t}² · "
+        return (f"teacher: cross-entropy + {eta} · (rank 1 − mean of ranks 2 to {ranks});  student: {t}² · "
                 f"KL(softmax(teacher / {t}) ‖ softmax(student / {t}))")
 
     def reading(self) -> str:
