@@ -127,7 +127,8 @@ DIGITS = (
               *(Part(f"spread: KD student at T = {t:g} against its large teacher", _behind_the_norm(t), high=0,
                      unit="of logits", worth=_LOUD) for t in (1.0, 4.0))),
           paper=f"What the paper calls the confidence gap; {_UNKNOWN}.",
-          why="Noise on the pixels makes our teachers equally good; the paper's differ in depth."),
+          why="Noise on the pixels makes our teachers equally good; the paper's differ in depth.",
+          caveat="That a student cannot follow the norm is how the paper is retold; we have not read it there."),
     _k4("", _DIGITS, "Our temperatures go from 0.5 to 64; the paper's are not known to us.", fixed_ratio=True),
     Claim("K5", _OURS, "One scalar on the teacher's logits explains most of what spherical distillation gains here.",
           _DIGITS, tuple(Part(f"T = {t:g}: gain of one scalar less half the gain of SKD", _more_than_half(t), low=0)
