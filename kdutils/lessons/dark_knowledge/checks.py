@@ -9,6 +9,7 @@ from torch import Tensor
 from kdutils.course.checks import Case, NotDone, Wrong, answer_of, by_hand, exercise, judge, teaches
 from kdutils.errors import between, one_of, whole
 from kdutils.lessons.dark_knowledge.experiment import DarkKnowledge, run
+from kdutils.objectives import kd_loss
 
 
 def _examples() -> Iterator[tuple[Tensor, Tensor, float, dict[str, float], str]]:
@@ -122,7 +123,7 @@ def repaired_loss(function) -> str:
     judge(cases, "The loss is T^2 times the mean over the images of the sum over the classes of "
                  "p_T (log p_T - log p_S).")
     for z_student, z_teacher, t, *_ in _examples():
-        teaches(function, z_student, z_teacher, t)
+        teaches(function, z_student, z_teacher, t, like=kd_loss)
     return "All three mistakes have been in published teaching code; tests of values and gradients find them."
 
 

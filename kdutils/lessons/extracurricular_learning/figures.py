@@ -282,7 +282,7 @@ def _arrow(figure: go.Figure, gaze, name: str, colour: str, height: int, width: 
 
 def _columns(gap: Gap) -> dict:
     """A gap as cells of a table: its three numbers before the ratio."""
-    share = f"{gap.share:.0f}% [{gap.low:.0f}, {gap.high:.0f}]" if np.isfinite(gap.low) else "no interval"
+    share = f"{gap.share:z.0f}% [{gap.low:z.0f}, {gap.high:z.0f}]" if np.isfinite(gap.low) else "no interval"
     return {"same inputs": f"{gap.base:.2f}", "student": f"{gap.student:.2f}", "teacher": f"{gap.teacher:.2f}",
             "gap closed [95%]": share, "seeds": gap.n}
 

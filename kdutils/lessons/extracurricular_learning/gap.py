@@ -30,7 +30,7 @@ class Gap:
         numbers = f"{self.base:.3g} to {self.student:.3g}, teacher {self.teacher:.3g}"
         if not np.isfinite(self.low):
             return f"no interval ({numbers})"
-        return f"{self.share:.0f}% [{self.low:.0f}, {self.high:.0f}] ({numbers})"
+        return f"{self.share:z.0f}% [{self.low:z.0f}, {self.high:z.0f}] ({numbers})"
 
 
 def gap_closed(results: Results, metric: str, arm: Mapping, base: Mapping, teacher: Mapping) -> Gap:

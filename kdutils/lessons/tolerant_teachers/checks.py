@@ -106,7 +106,7 @@ def top_score_difference(function) -> str:
             {"K - 1": k - 1, "the size of the batch": len(logits)}, f"{len(logits)} images and K = {k}"))
     judge(cases, "For each image: the first probability, less the mean of ranks 2 to K; then the mean over the batch.")
     for logits, _, k in _BATCHES:
-        teaches(function, logits, k)
+        teaches(function, logits, k, like=lambda z, ranks: _on(z.softmax(-1), ranks))
     return "Ranked anew for every image, and divided by K - 1: between 0 (K classes alike) and 1 (one-hot)."
 
 
@@ -137,7 +137,7 @@ def repaired_tolerance(function) -> str:
             raise NotDone from None
         raise Wrong(str(reason).strip()) from None
     for logits, labels, k in _BATCHES:
-        teaches(function, logits, labels, k)
+        teaches(function, logits, labels, k, like=lambda z, _, ranks: _on(z.softmax(-1), ranks))
     return ("The labels are not needed at all. Divided by K the same eta is a weaker tolerance: with K = 5 the "
             "threshold moves from 0.80 to 0.83.")
 

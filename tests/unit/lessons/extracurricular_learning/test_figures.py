@@ -11,6 +11,7 @@ from kdutils.datasets.gaze import eyes
 from kdutils.lessons import catalog
 from kdutils.lessons.extracurricular_learning import figures
 from kdutils.lessons.extracurricular_learning.claims import LARGE_EYES, PAGE
+from kdutils.lessons.extracurricular_learning.gap import Gap
 from kdutils.plots import static
 from kdutils.results import Results
 
@@ -68,6 +69,11 @@ def test_bars_are_the_intervals(results):
     x = column(bars.x).reshape(-1, 3)
     effect = results.mean("degrees", part="rules", rule="sure", method="fresh", images=100)
     np.testing.assert_allclose(x[1, :2], [effect.low, effect.high])
+
+
+def test_a_gap_that_nothing_closed_is_zero_without_a_sign():
+    """Catches "-0% [-0, 0]", which share = 0 brings."""
+    assert str(Gap(-0.2, -0.4, 0.1, 17, 17, 11, 3)).startswith("0% [0, 0] (17 to 17, teacher 11)")
 
 
 def test_a_gap_is_never_shown_without_its_three_numbers(results, fashion):
