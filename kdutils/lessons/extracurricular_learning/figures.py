@@ -40,17 +40,25 @@ def where_it_asked(results: Results) -> Plot:
                         f"Intervals: 95% over {effects[0].n} seeds.")
 
 
+def _eyes_of_own(results: Results) -> int:
+    """How many eyes the students of most parts have: the first of `gaze_sizes`, which need not be the smallest."""
+    return int(results.where(part="means")["images"].iloc[0])
+
+
 def pools(results: Results, part: str = "gaze", images: int | None = None) -> Plot:
     """Every way to train a student, best first: mean and interval, beside its teacher and the same inputs alone.
 
-    part: "gaze" (degrees, low is good), "digits" or "equal" (accuracy). images: of the student; the fewest if None.
+    part: "gaze" (degrees, low is good), "digits" or "equal" (accuracy). images: of the student; if None the
+    first of the eyes, which has all pools, and the fewest digits.
     """
     metric, title = DATA[one_of("part", part, DATA)]
     rows = results.where(part=part)
     figure = go.Figure(layout=base_layout(height=440, margin={"l": 150}, xaxis={"title": {"text": title}}))
     if rows.empty:
         return Plot(figure, "This part has not been measured.")
-    images = int(rows["images"].min()) if images is None else one_of("images", images, set(rows["images"]))
+    if images is None:
+        images = _eyes_of_own(results) if part == "gaze" else int(rows["images"].min())
+    one_of("images", images, set(rows["images"]))
     names = rows[rows["images"] == images]["method"].unique()
     found = {name: results.mean(metric, part=part, images=images, method=name) for name in names}
     order = sorted((name for name in names if name != "teacher"), key=lambda name: found[name].mean,
@@ -80,7 +88,7 @@ def calibration(results: Results) -> Plot:
     arms = {"labels": ("gaze", "labels"), "same, means": ("means", "same"), "same, distributions": ("gaze", "same"),
             "fresh, means": ("means", "fresh"), "fresh, distributions": ("gaze", "fresh"),
             "teacher": ("gaze", "teacher")}
-    images = int(results.where(part="gaze")["images"].min())
+    images = _eyes_of_own(results)
     figure = make_subplots(rows=1, cols=3, horizontal_spacing=0.06, shared_yaxes=True,
                            subplot_titles=["angular error (degrees)", "NLL (nats)", "spread of z-scores"])
     said = {}
@@ -123,7 +131,7 @@ def gap_by_number(results: Results) -> Plot:
 
 def keep_or_drop(results: Results) -> Plot:
     """Which fresh eyes to ask about, at equal numbers, by how sure the teacher is."""
-    images = int(results.where(part="gaze")["images"].min())
+    images = _eyes_of_own(results)
     same = {"method": "fresh", "images": images}
     found = {rule: results.mean("degrees", part="gaze" if rule == "all" else "rules",
                                 **same | ({} if rule == "all" else {"rule": rule})) for rule in RULES}
@@ -289,7 +297,7 @@ def _columns(gap: Gap) -> dict:
 
 def _by_queries(results: Results) -> dict:
     """The gap in degrees by how many fresh eyes were asked about; the most are those of part "gaze"."""
-    images = int(results.where(part="gaze")["images"].min())
+    images = _eyes_of_own(results)
     gaps = {int(n): _gap(results, "degrees", {"part": "queries", "images": images, "queries": n})
             for n in sorted(results.where(part="queries")["queries"].dropna().unique())}
     return gaps | {results.params["gaze_extra"]: _gap(results, "degrees", {"part": "gaze", "images": images,

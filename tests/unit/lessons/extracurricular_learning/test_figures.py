@@ -40,6 +40,18 @@ def test_every_figure_has_a_sentence_and_a_picture(results, fashion):
         assert len(bundle["image/png"]) > 5_000
 
 
+def test_the_first_size_of_eyes_need_not_be_the_smallest(results):
+    """Catches figures that look for the parts of one size at the smallest: `-p gaze_sizes "[300, 10]"` ended there."""
+    table = results.table.copy()
+    eyes_of = table["part"].isin(["gaze", "means", "rules", "queries"])
+    table.loc[eyes_of, "images"] = table.loc[eyes_of, "images"].map({100: 300, 300: 100})
+    turned = Results(table, results.params)
+    for draw in (figures.calibration, figures.gap_by_number, figures.keep_or_drop):
+        assert draw(turned).reading == draw(results).reading
+    assert figures.pools(turned).reading.startswith("Students with 300 inputs of their own")
+    assert figures.pools(turned, images=100).reading.startswith("Students with 100 inputs of their own")
+
+
 def test_the_curve_shows_means_of_the_table(results):
     plot = figures.where_it_asked(results)
     (mixed,) = named(plot.figure, "mixed dots")
