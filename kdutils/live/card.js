@@ -1,7 +1,7 @@
 // What a panel's card needs of the page: the stage and what is asked on it, names that ipywidgets leaves unsaid, few
 // stops of the Tab key, and a word to the reader when its kernel is gone.
 
-const GONE = "The kernel of this page was restarted: this panel shows what it last drew. Run its cell again.";
+const GONE = "The kernel of this page is gone: this panel shows what it last drew. Run its cell again.";
 const ICON = '<svg viewBox="0 0 12 12" aria-hidden="true"><path d="M1 4V1h3M8 1h3v3M11 8v3H8M4 11H1V8"/></svg>';
 const SMALLEST = 10.5; // px of type on a stage, below which words would rather be scrolled
 
@@ -195,10 +195,9 @@ function nameParts(card) {
   for (const slider of card.querySelectorAll(".widget-slider")) nameSlider(slider);
   for (const group of card.querySelectorAll(".kd-buttons")) nameGroup(group);
   const lost = card.querySelector(".jupyter-widgets-disconnected") !== null;
-  if (lost === card.classList.contains("kd-lost")) return;
   card.classList.toggle("kd-lost", lost);
-  const status = card.querySelector(".kd-status");
-  if (lost && status) { status.textContent = GONE; status.dataset.state = "failed"; }
+  const status = card.querySelector(".kd-status"); // of a page that was saved it shows what it said then
+  if (lost && status && status.textContent !== GONE) { status.textContent = GONE; status.dataset.state = "failed"; }
 }
 
 // ---- the view -------------------------------------------------------------------------------------------------------

@@ -97,6 +97,23 @@ class Picture {
   }
 }
 
+// A picture as the state of its model: a whole frame, and the numbers of its columns.
+function whole({ data, layout }, reading) {
+  const parts = [], columns = [];
+  const bare = data.map((trace) => {
+    const rest = { ...trace };
+    for (const axis of ["x", "y", "z"]) {
+      if (!(trace[axis] instanceof Float32Array)) continue;
+      parts.push([trace.uid, axis, "set", trace[axis].length]);
+      columns.push(trace[axis]);
+      delete rest[axis];
+    }
+    return rest;
+  });
+  const numbers = columns.reduce((all, more) => joined(all, more), new Float32Array());
+  return { first: { spec: { data: bare, layout }, reading, parts }, numbers: new DataView(numbers.buffer) };
+}
+
 // JupyterLab's colours, light or dark, wherever the figure does not choose its own.
 function themed(layout) {
   const style = getComputedStyle(document.body);
@@ -254,9 +271,19 @@ async function render({ model, el }) {
   size.observe(el);
   model.on("msg:custom", listen);
 
+  // JupyterLab saves the state of widgets with the page: what is drawn now, and not what was at the start.
+  function keep(real) {
+    const state = real.get_state;
+    real.get_state = (...asked) => ({ ...state.apply(real, asked), ...(picture.data && whole(picture, plot.ariaLabel)) });
+    if (real.comm) return;
+    clearTimeout(slow); // a page that was saved and is opened again: nobody will answer
+    hint.hidden = true;
+  }
+
   // Other widgets of the page are loaded first: plotly.js keeps it busy for a second.
-  idle().then(() => Promise.all([plotly(model), hear(model)])).then(([library]) => {
+  idle().then(() => Promise.all([plotly(model), hear(model)])).then(([library, real]) => {
     if (closed.signal.aborted) return;
+    keep(real);
     Plotly = library;
     plot.textContent = "";
     const first = structuredClone(model.get("first"));

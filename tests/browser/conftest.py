@@ -5,6 +5,7 @@ user's JupyterLab is read or changed. One Chromium; each test gets a page of its
 error and every request to another host.
 """
 
+import json
 import os
 import socket
 import subprocess
@@ -85,10 +86,13 @@ def _server(tmp_path_factory, *options: str) -> Iterator[Lab]:
         "HOME": str(home), "JUPYTER_CONFIG_DIR": str(home / "config"), "JUPYTER_DATA_DIR": str(home / "data"),
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"), "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"), "IPYTHONDIR": str(home / "ipython")}
-    # No news and no look for updates: both would leave the machine.
-    notification = home / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
-    notification.parent.mkdir(parents=True)
-    notification.write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    # The course's own, also where another version of it was installed. News and updates would leave the machine.
+    defaults = json.loads((ROOT / "kdutils" / "course" / "jupyterlab_defaults.json").read_text())
+    for name, values in defaults.items():
+        package, _, plugin = name.partition(":")
+        settings = home / "settings" / package / f"{plugin}.jupyterlab-settings"
+        settings.parent.mkdir(parents=True, exist_ok=True)
+        settings.write_text(json.dumps(values))
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}",
                "--ip=127.0.0.1", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}",
                "--IdentityProvider.token=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",

@@ -179,7 +179,7 @@ def test_after_a_restart_a_panel_keeps_its_picture_and_says_what_to_do(page):
     before = plot(page, "Formula").get_attribute("data-last")
     page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
     for title in ("Formula", "Fake training"):
-        expect(panel(page, title).locator(".kd-status")).to_have_text(re.compile(r"restarted.*Run its cell again"))
+        expect(panel(page, title).locator(".kd-status")).to_have_text(re.compile("is gone.*Run its cell again"))
     assert plot(page, "Formula").get_attribute("data-last") == before
     broken = panel(page, "Formula").locator(".jupyter-widgets-disconnected").first
     assert broken.evaluate("part => getComputedStyle(part, '::before').display") == "none"    # no red broken link
