@@ -17,7 +17,7 @@ from kdutils.lessons.spherical_distillation.claims import DIGITS, HUNDRED
 from kdutils.lessons.spherical_distillation.parameters import FORMS, Arm, SphericalDistillation, teacher_recipe
 from kdutils.lessons.spherical_distillation.students import distil, measures, student_rows, students_of
 from kdutils.networks import MLP
-from kdutils.objectives import mean_spread, on_sphere
+from kdutils.objectives import kd_loss, mean_spread, on_sphere, spherical_kd
 from kdutils.training import Recipe
 
 SMALL = SphericalDistillation(seeds=2, widths=(4, 8), temperatures=(1.0, 4.0), dial=(1.0, 4.0), transfer=20,
@@ -128,13 +128,18 @@ def test_noisy_digits_are_the_same_digits_with_the_noise_that_was_asked_for():
     torch.testing.assert_close(experiment.noisy(data, 0.0).inputs, data.inputs, atol=1 / 500, rtol=0)
 
 
-def test_two_classes_leave_the_spherical_student_as_it_started(small):
-    table = small[0].table[small[0].table.part == "two classes"]
+def test_two_classes_leave_the_spherical_student_no_gradient(small):
+    """Catches a sphere that is no sphere with two classes. The gradient is asked for, in float64, and not the accuracy
+    after a run: in float32 what is left of it is rounding, of which Adam makes steps of full size on some machines."""
+    assert (small[0].table[small[0].table.part == "two classes"].method == "SKD").sum() == 2
     lab = Splits.of(experiment.superclasses(load("digits"), experiment.HALVES), 2, 3)
     logits = experiment.teachers_by_width(lab, (128,), steps=10)
     students = students_of(lab, logits, lab.transfer(20), "SKD", [Arm("SKD")], MLP(64, (16,), 2))
-    start = students.accuracy().flatten().tolist()
-    assert table[table.method == "SKD"].accuracy.tolist() == pytest.approx(start, abs=0.5)
+    answers = students.test_logits()[0].double().requires_grad_()
+    told = logits[0].gather(1, lab.test[..., None].expand(-1, -1, 2)).double()
+    losses = {"KD": kd_loss(answers, told, 4.0), "SKD": spherical_kd(answers, told, 4.0, 2.0)}
+    steepest = {name: torch.autograd.grad(loss.sum(), answers)[0].abs().amax() for name, loss in losses.items()}
+    assert steepest["SKD"] < 1e-10 * steepest["KD"]
 
 
 @pytest.mark.parametrize("values, said", [
