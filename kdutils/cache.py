@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import stat
 import warnings
 import zlib
 from collections.abc import Callable, Mapping
@@ -248,6 +249,7 @@ def _entries(pattern: str) -> list[Entry]:
     for path in _files(pattern):
         with suppress(OSError):  # gone in the meantime, or a link that leads nowhere
             kind, _, digest = path.name.removeprefix(".").partition(".")[0].rpartition("-")
-            stat = path.stat()
-            found.append(Entry(kind, digest, path, stat.st_size, _date(stat.st_mtime)))
+            about = path.stat()
+            if stat.S_ISREG(about.st_mode):  # a folder of this name is none of ours
+                found.append(Entry(kind, digest, path, about.st_size, _date(about.st_mtime)))
     return sorted(found, key=lambda entry: entry.made, reverse=True)

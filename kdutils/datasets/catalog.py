@@ -167,9 +167,11 @@ def grouped(name: str, device: str | torch.device = "cpu") -> Dataset:
 
 
 def usable_device(device: str | torch.device) -> torch.device:
-    """The device, if torch can put a number there; else ParameterError."""
+    """The device, if torch can put a number there and read it again, which "meta" cannot; else ParameterError."""
     try:
-        return torch.empty(1, device=torch.device(device)).device
+        number = torch.zeros(1, device=torch.device(device))
+        number.item()
+        return number.device
     except (RuntimeError, AssertionError, TypeError) as error:  # torch built without CUDA asserts
         raise ParameterError(f"device must be one that torch can use here, such as cpu, got {device!s}.") from error
 

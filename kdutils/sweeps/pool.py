@@ -168,10 +168,12 @@ def pool_of(workers: int) -> Iterator[ProcessPoolExecutor]:
     try:
         yield pool
     except BaseException:
-        # Python 3.14 has terminate_workers for this; without it an interrupt would wait for whole points.
-        for process in list((getattr(pool, "_processes", None) or {}).values()):
-            process.terminate()
-        pool.shutdown(wait=False, cancel_futures=True)
+        # Python 3.14 has kill_workers for this; without it an interrupt would wait for whole points. Who presses Ctrl-C
+        # twice must find nothing left to wait for, or would get the traceback of that.
+        with deaf_to_interrupts():
+            for process in list((getattr(pool, "_processes", None) or {}).values()):
+                process.kill()
+            pool.shutdown(cancel_futures=True)
         raise
     pool.shutdown()
 

@@ -79,23 +79,29 @@ def test_a_folder_that_leads_back_to_itself(tmp_path, monkeypatch, refuses):
     loop.symlink_to(loop)
     monkeypatch.setenv("KDUTILS_CACHE", str(loop))
     assert cache.entries() == [] and cache.clear() == (0, 0)
-    with refuses("cannot be copied into", "loop"):
-        start.copy(loop / "course")
+    for folder in (loop, loop / "course"):
+        with refuses("cannot be copied into", "loop"):
+            start.copy(folder)
     with refuses("cannot be saved in", "loop"):
         runner.run(notebook(tmp_path), out_dir=loop / "out")
 
 
-def test_what_else_lies_in_the_cache(tmp_path, monkeypatch):
-    """Catches a list that ends at a link that leads nowhere, and at a date that is none."""
-    monkeypatch.setenv("KDUTILS_CACHE", str(tmp_path))
+def test_what_else_lies_in_the_cache(tiny_disk, monkeypatch):
+    """Catches a list that ends at a link that leads nowhere or a date that is none, and a folder in the way.
+
+    The disk is of a kind that keeps any number for a date."""
+    monkeypatch.setenv("KDUTILS_CACHE", str(tiny_disk))
     for name, seconds in (("future", 2**45), ("past", -(2**45)), ("now", 0)):
-        path = tmp_path / f"{name}-01.safetensors"
+        path = tiny_disk / f"{name}-01.safetensors"
         path.touch()
         os.utime(path, (seconds, seconds))
-    (tmp_path / "loop-01.safetensors").symlink_to(tmp_path / "loop-01.safetensors")
-    (tmp_path / "gone-01.safetensors").symlink_to(tmp_path / "gone")
+    (tiny_disk / "loop-01.safetensors").symlink_to(tiny_disk / "loop-01.safetensors")
+    (tiny_disk / "gone-01.safetensors").symlink_to(tiny_disk / "gone")
+    (tiny_disk / "folder-01.safetensors").mkdir()
+    (tiny_disk / ".folder-02.lock").mkdir()
     assert [entry.kind for entry in cache.entries()] == ["future", "now", "past"]
     assert "3 entries" in call("cache", "list").stdout
+    assert cache.clear() == (3, 0) and (tiny_disk / "folder-01.safetensors").is_dir()
 
 
 def test_what_the_system_refuses_is_one_sentence(monkeypatch):

@@ -36,7 +36,7 @@ def test_steps_without_end(refuses, steps):
         Recipe(steps=steps)
 
 
-@pytest.mark.parametrize("device", [None, 3.5, "nowhere", object])
+@pytest.mark.parametrize("device", [None, 3.5, "nowhere", "meta", object])
 def test_a_device_that_is_none(refuses, device):
     with refuses("device must be one that torch can use here"):
         datasets.load("digits", device)

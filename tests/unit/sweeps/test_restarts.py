@@ -4,6 +4,8 @@ import itertools
 import multiprocessing
 import signal
 import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
@@ -83,6 +85,17 @@ def test_an_interrupt_ends_the_workers(made_up, tmp_path):
     assert not results.complete and 1 <= len(results.where(method="a", seed=0)) < 4
     # The pool's own thread reaps the workers too: is_alive() is true a little longer for the one it comes first to.
     assert len(workers) == 2 and until(lambda: not any(worker.is_alive() for worker in workers))
+
+
+def test_after_an_interrupt_nothing_is_left_to_wait_for():
+    """Catches the traceback that a second Ctrl-C gets from a pool that is still ending."""
+    before, workers = threading.enumerate(), []
+    with pytest.raises(KeyboardInterrupt), pool_of(2) as pool:
+        long = [pool.submit(time.sleep, 600) for _ in range(2)]
+        assert until(lambda: all(future.running() for future in long))
+        workers += multiprocessing.active_children()
+        raise KeyboardInterrupt
+    assert threading.enumerate() == before and len(workers) == 2 and not any(worker.is_alive() for worker in workers)
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows has no signal mask")
