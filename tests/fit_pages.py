@@ -23,8 +23,18 @@ STILL = """(count) => { const plots = [...document.querySelectorAll('.kd-plot')]
     window.still = now && now === window.stood ? (window.still ?? 0) + 1 : 0;
     window.stood = now;
     return window.still >= 3; }"""
+# What of an earlier look stands there would be still at once, before the page has heard that its window is another.
+FRESH = "() => { window.still = 0; window.stood = null; }"
+# JupyterLab lays its parts out some time after the window has changed.
+LAID_OUT = """(width) => { const box = window.jupyterapp.shell.currentWidget.content.node.getBoundingClientRect();
+    return innerWidth === width && box.right <= width && box.right > width - 60; }"""
 EACH = f"""() => [...document.querySelectorAll('[data-name]')]
     .flatMap((part) => ({OVERLAPS})(part).map((what) => `${{part.dataset.name}}: ${{what}}`))"""
+
+
+def wrong_on_stage(card) -> list[str]:
+    """What of a panel on the stage cannot be seen, and words of its figure that lie over others or are cut off."""
+    return card.evaluate(OUT_OF_SIGHT) + card.evaluate(OVERLAPS)
 
 
 class Plain:
@@ -48,6 +58,7 @@ class Plain:
         self.still()
 
     def still(self, timeout: float = 120_000) -> None:
+        self.page.evaluate(FRESH)
         self.page.wait_for_function(STILL, arg=self.count, timeout=timeout)
 
     def size(self, width: int, height: int = 900) -> None:
@@ -80,10 +91,12 @@ class Course:
 
     def still(self, timeout: float = 60_000) -> None:
         """Wait until all figures are drawn for the room that they have."""
+        self.page.evaluate(FRESH)
         self.page.wait_for_function(STILL, arg=len(self.panels), timeout=timeout)
 
     def size(self, width: int, height: int = 900) -> None:
         self.page.set_viewport_size({"width": width, "height": height})
+        self.page.wait_for_function(LAID_OUT, arg=width)
         self.still()
 
     def wrong(self) -> list[str]:
@@ -110,10 +123,10 @@ class Course:
         self.still()
         return card
 
-    def picture(self, name: str) -> None:
-        """Keep what is on the screen, where KDUTILS_PICTURES says."""
+    def picture(self, name: str, part=None) -> None:
+        """Keep what is on the screen, or a part of it, where KDUTILS_PICTURES says."""
         if folder := os.environ.get("KDUTILS_PICTURES"):
-            self.page.screenshot(path=Path(folder) / f"{name}.png")
+            (part or self.page).screenshot(path=Path(folder) / f"{name}.png")
 
     def leave(self) -> None:
         self.page.keyboard.press("Escape")

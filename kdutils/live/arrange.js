@@ -188,8 +188,8 @@ function narrow(data, layout, plots, margin, width) {
 }
 
 // The layout (which is changed in place) and the traces for these px. height: undefined lets the figure choose.
-// stage: what is one row may become several; stack: subplots stand one under another. legend: its height as it was
-// drawn, once that is known.
+// stage: what is one row may become several; stack: subplots stand one under another. legend: its height, where it was
+// drawn and turned out another than foreseen; returned is the height that a legend above the subplots was given.
 function arrange(data, layout, { width, height, stage = false, stack = false, scale = 1, legend }) {
   const design = layout.height ?? 400;
   const margin = { l: 60, r: 20, t: 50, b: 50, ...layout.margin };
@@ -282,8 +282,8 @@ function arrange(data, layout, { width, height, stage = false, stack = false, sc
   const { legend: box } = layout;
   if (!box.orientation) margin.t = layout.margin?.t ?? 100;
   else if ((box.y ?? 1.02) >= 1) {
-    const tall = legend ?? legendHeight(data, layout, stack ? width : inner, scale);
-    margin.t = 8 * scale + tall + titles + (isText(layout.title?.text) ? 2.2 * size : 0);
+    legend ??= legendHeight(data, layout, inner);
+    margin.t = 8 * scale + legend + titles + (isText(layout.title?.text) ? 2.2 * size : 0);
     Object.assign(box, isText(layout.title?.text) ? {} : { yref: "container", y: 1, yanchor: "top", x: 0,
                                                            xanchor: "left", ...(stack && { xref: "container" }) });
   }
@@ -314,5 +314,5 @@ function arrange(data, layout, { width, height, stage = false, stack = false, sc
       note.y = box.up[0] + at.y * (box.up[1] - box.up[0]);
     }
   }
-  return { data, layout: Object.assign(layout, { width, height, margin, autosize: false }) };
+  return { data, layout: Object.assign(layout, { width, height, margin, autosize: false }), legend };
 }

@@ -180,10 +180,8 @@ async function render({ model, el }) {
       let took = 0, error = null;
       try {
         const start = performance.now();
-        const { data, layout } = arrange(picture.data, themed(picture.layout), room());
-        await redraw(Plotly, plot, data, layout, model.get("config"));
+        await fitted();
         took = performance.now() - start;
-        look();
         label(number);
       } catch (problem) {
         error = String(problem);
@@ -198,6 +196,21 @@ async function render({ model, el }) {
     }
     drawing = false;
     plot.dataset.busy = "false";
+  }
+
+  // A drawing in the room of this moment. A legend that took other lines than were foreseen is drawn again with its true
+  // height before the page is painted: nobody sees it over a title, nor room that it does not need.
+  async function fitted() {
+    const space = room();
+    drawn = JSON.stringify(space);
+    for (let tries = 0; tries < 3; tries++) {
+      const known = legend.of === drawn ? legend.height : undefined;
+      const { data, layout, legend: foreseen } = arrange(picture.data, themed(picture.layout), { ...space, legend: known });
+      await redraw(Plotly, plot, data, layout, model.get("config"));
+      const box = plot._fullLayout?.legend;
+      if (foreseen === undefined || box?.orientation !== "h" || Math.abs(box._height - foreseen) < 3) return;
+      legend = { of: drawn, height: box._height };
+    }
   }
 
   // A canvas or a picture is opaque: tests read these, as they are on the screen.
@@ -226,7 +239,7 @@ async function render({ model, el }) {
 
   const card = () => el.closest(".kd-panel");
   let used = { width: 0, words: 0 }, drawn = ""; // the most px that a card of this width has needed for words
-  let legend = {}; // the height of the legend as it was drawn, and in which room
+  let legend = {}; // the height of the legend where it was not as foreseen, and in which room
 
   function room() {
     const panel = card(), onStage = Boolean(panel?.classList.contains("kd-stage"));
@@ -246,16 +259,7 @@ async function render({ model, el }) {
       const least = page < 900 ? 4 / 3 * LEAST : LEAST;
       space.height = Math.min(picture.layout.height ?? 400, Math.max(least, CARD - used.words));
     }
-    drawn = JSON.stringify(space);
-    return legend.of === drawn ? { ...space, legend: legend.height } : space;
-  }
-
-  // A legend that took other lines than were foreseen: once more, now that its height is known.
-  function look() {
-    const box = plot._fullLayout?.legend, height = box?.orientation === "h" ? box._height : undefined;
-    if (height === undefined || legend.of === drawn && Math.abs(legend.height - height) < 3) return;
-    legend = { of: drawn, height };
-    again();
+    return space;
   }
 
   const again = () => { if (picture.data && due === null) { due = HERE; draw(); } };
@@ -264,9 +268,7 @@ async function render({ model, el }) {
   // Also after a drawing while the cell was out of sight, which has no width.
   const size = new ResizeObserver(() => {
     if (!el.clientWidth || !plot.dataset.points) return;
-    const before = drawn;
-    room();
-    if (drawn !== before) again();
+    if (JSON.stringify(room()) !== drawn) again();
   });
   size.observe(el);
   model.on("msg:custom", listen);

@@ -110,15 +110,39 @@ const shortNames = (data, room, font) => data.map((trace) => (
   isText(trace.name) && widthOf(trace.name, font.size, font.family) > room
     ? { ...trace, name: wrapped(trace.name, room, font) } : trace));
 
-// Height of a horizontal legend in px: plotly gives all entries the width of the longest if they need a second line.
-function legendHeight(data, layout, width, scale) {
-  const shown = data.filter((trace) => trace.showlegend !== false && trace.visible !== false && isText(trace.name)
+// Height in px of a horizontal legend in `width` px, as plotly (computeLegendDimensions) lays it out: entries of one group
+// one under another and groups side by side, in as many rows as they need; without groups all entries have the width of
+// the longest if they need a second row.
+function legendHeight(data, layout, width) {
+  const seen = data.filter((trace) => trace.visible !== false);
+  const shown = seen.filter((trace) => trace.showlegend !== false && isText(trace.name)
     && trace.type !== "heatmap" && trace.type !== "image");
   if (layout.showlegend === false || shown.length + (layout.showlegend === true) < 2 && !shown.some((t) => t.showlegend))
     return 0;
-  const size = layout.legend.font?.size ?? layout.font.size;
-  const wide = shown.map((trace) => widthOf(trace.name, size, layout.font.family) + 50 + 10 * scale);
-  const across = Math.max(1, Math.floor(width / Math.max(...wide)));
-  const total = wide.reduce((a, b) => a + b, 0);
-  return (total <= width ? 1 : Math.ceil(shown.length / across)) * (size * LINE + 6) + 6;
+  const { size, family } = { ...layout.font, ...layout.legend.font }, gap = 5;
+  const entries = shown.map(({ name, legendgroup }) => ({ legendgroup, wide: 40 + widthOf(name, size, family),
+                                                          high: Math.max(16, linesOf(name) * size * LINE) + 3 }));
+  if (seen.some((trace) => trace.legendgroup)) {
+    const groups = new Map();
+    entries.forEach(({ legendgroup, wide, high }, i) => {
+      const former = groups.get(legendgroup || i) ?? { wide: 0, high: 0 };
+      groups.set(legendgroup || i, { wide: Math.max(former.wide, wide + gap), high: former.high + high });
+    });
+    return inRows([...groups.values()], width, layout.legend.tracegroupgap ?? 10) + 2 * gap;
+  }
+  if (sum(entries.map(({ wide }) => wide)) + (entries.length - 1) * gap < width)
+    return Math.max(...entries.map(({ high }) => high)) + 2 * gap;
+  const wide = Math.max(...entries.map((entry) => entry.wide)) + gap;
+  return inRows(entries.map(({ high }) => ({ wide, high })), width + gap, 0) + 2 * gap;
+}
+
+// Height of boxes {wide, high} side by side, in as many rows of `width` px as they need, with `gap` px between rows.
+function inRows(boxes, width, gap) {
+  let at = 0, row = 0, total = 0;
+  for (const { wide, high } of boxes) {
+    if (at > 0 && at + wide > width) { total += row + gap; at = row = 0; }
+    at += wide;
+    row = Math.max(row, high);
+  }
+  return total + row;
 }

@@ -4,7 +4,7 @@
         && box.top >= other.top - 1 && box.bottom <= other.bottom + 1;
     const screen = {left: 0, top: 0, right: innerWidth, bottom: innerHeight};
     for (const part of card.querySelectorAll('.kd-title, .kd-status, .kd-to-stage, .kd-controls > *, '
-            + '.kd-controls label, .kd-bar button, .kd-bar input, .kd-plot, .kd-formula, .kd-reading')) {
+            + '.kd-controls label, .kd-bar button, .kd-bar input, .kd-plot, .kd-formula, .kd-reading, .kd-asked > *')) {
         const box = part.getBoundingClientRect(), name = part.textContent.slice(0, 30) || part.className;
         if (!box.width || !box.height) said.push(`${name}: nothing to see`);
         else if (!inside(box, screen)) said.push(`${name}: beyond the screen`);
@@ -12,7 +12,7 @@
             said.push(`${name}: something lies over it`);
     }
     const figure = card.querySelector('.kd-figure').getBoundingClientRect();
-    for (const part of card.querySelectorAll('.kd-head, .kd-controls, .kd-bar, .kd-formula, .kd-reading')) {
+    for (const part of card.querySelectorAll('.kd-head, .kd-controls, .kd-bar, .kd-formula, .kd-reading, .kd-asked')) {
         const box = part.getBoundingClientRect();
         const over = Math.min(box.right, figure.right) - Math.max(box.left, figure.left) > 1
             && Math.min(box.bottom, figure.bottom) - Math.max(box.top, figure.top) > 1;

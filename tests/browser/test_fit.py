@@ -10,7 +10,7 @@ import re
 import pytest
 import showcase
 from axe_playwright_python.sync_playwright import Axe
-from fit_pages import OUT_OF_SIGHT, OVERLAPS, Course, Plain
+from fit_pages import EACH, OUT_OF_SIGHT, Course, Plain, wrong_on_stage
 from playwright.sync_api import expect
 
 from kdutils.live.training_panel import TrainingPanel
@@ -48,7 +48,21 @@ def test_no_words_of_a_figure_lie_over_others(plain, width):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_words_of_a_panel_or_of_a_prediction_lie_over_others(course, width):
     course.size(width)
+    for name in PANELS:
+        course.picture(f"{name} {width}", course.panel(name))
     assert not course.wrong()
+
+
+def test_at_no_repaint_do_words_of_a_figure_lie_over_others(plain):
+    """Catches a figure that is first drawn with room for too few lines of its legend, and again when they are known."""
+    plain.size(1000)
+    plain.page.evaluate(f"""() => {{ window.collided = new Set();
+        const look = () => {{ (({EACH})()).filter((what) => what.includes("lies over"))
+            .forEach((what) => collided.add(what)); window.looking = requestAnimationFrame(look); }};
+        look(); }}""")
+    for width in (700, 360, 1400):
+        plain.size(width)
+    assert plain.page.evaluate("() => { cancelAnimationFrame(window.looking); return [...collided]; }") == []
 
 
 def test_subplots_stand_one_under_another_on_a_phone(plain):
@@ -91,8 +105,24 @@ def test_on_the_stage_every_part_of_a_panel_can_be_seen(course, theme):
     wrong = []
     for name in PANELS:
         card = course.stage(name)
-        wrong += [f"{name}: {what}" for what in card.evaluate(OUT_OF_SIGHT) + card.evaluate(OVERLAPS)]
+        wrong += [f"{name}: {what}" for what in wrong_on_stage(card)]
         course.picture(f"{name} {theme}")
+        course.leave()
+    assert not wrong
+
+
+def test_no_line_of_the_teaching_note_takes_the_room_of_another_part(course):
+    """Catches a line that is too long for the foot of a stage, and one beside which a part of the panel has no room."""
+    course.size(1024, 576)
+    wrong = []
+    for name in PANELS:
+        card = course.stage(name)
+        count = int(re.fullmatch(r"Next \(1 of (\d+)\)", card.locator(".kd-asked button").text_content())[1])
+        for number in range(1, count + 1):
+            expect(card.locator(".kd-asked button")).to_have_text(f"Next ({number} of {count})")
+            course.still()
+            wrong += [f"{name}, line {number}: {what}" for what in wrong_on_stage(card)]
+            course.page.keyboard.press("n")
         course.leave()
     assert not wrong
 
@@ -110,7 +140,7 @@ def test_while_it_trains_on_the_stage_nothing_is_pushed_out_of_sight(course, nam
         wrong += card.evaluate(OUT_OF_SIGHT)
     assert status.text_content().startswith("Done")
     course.still()
-    wrong += card.evaluate(OUT_OF_SIGHT) + card.evaluate(OVERLAPS)
+    wrong += wrong_on_stage(card)
     course.picture(f"{name} trained")
     course.leave()
     assert not set(wrong)
