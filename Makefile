@@ -35,7 +35,7 @@ faults: $(READY) ## disks that are full, networks that lie, processes that are k
 	for round in 1 2 3 4 5; do \
 	  KDUTILS_ROUND=$$round KDUTILS_EVENTS=2000 $(PYTHON) -m pytest -n auto tests/faults $(TEST_ARGS) || exit; done
 
-fit: $(READY)   ## every panel on the page, on a phone and on the stage, light and dark; `make test` tries two of them
+fit: $(READY)   ## every panel on the page, on a phone and on the stage, light and dark; `make test` tries three of them
 	KDUTILS_FIT=all $(PYTHON) -m pytest tests/browser/test_fit.py $(TEST_ARGS)
 
 bench: $(READY) ## the benchmarks; they print their figures

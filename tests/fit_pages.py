@@ -109,7 +109,7 @@ class Course:
     def theme(self, name: str) -> None:
         name = f"JupyterLab {name}"
         self.page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", name)
-        self.page.wait_for_selector("#jupyterlab-splash", state="detached")
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=120_000)    # draws all figures anew
         self.page.wait_for_selector(f'body[data-jp-theme-name="{name}"]', state="attached")
         self.still()
 

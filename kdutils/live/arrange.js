@@ -17,7 +17,8 @@ const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
 // ---- subplots -------------------------------------------------------------------------------------------------------
 
 // {x, y: names of its axes; across, up: their domains; bare: without ticks and words; picture: bare, and nothing but an
-// image; square: of one scale; name: has words beside its y axis}, in reading order.
+// small image; map: an image that is read beside its neighbour; square: of one scale; name: has words beside its y axis},
+// in reading order.
 function subplotsOf(data, layout) {
   const found = new Map();
   const base = (id, letter) => layout[axisOf(id, letter)]?.overlaying ?? id ?? letter;
@@ -25,9 +26,10 @@ function subplotsOf(data, layout) {
     const x = axisOf(base(trace.xaxis, "x"), "x"), y = axisOf(base(trace.yaxis, "y"), "y");
     const [first, second] = [layout[x] ?? {}, layout[y] ?? {}];
     const bare = first.visible === false && second.visible === false;
-    const image = trace.type === "heatmap" || trace.type === "image" || found.get(x + y)?.picture;
-    found.set(x + y, { x, y, across: first.domain ?? [0, 1], up: second.domain ?? [0, 1], bare,
-                       picture: Boolean(bare && image), square: Boolean(first.scaleanchor || second.scaleanchor),
+    const across = first.domain ?? [0, 1], small = across[1] - across[0] < 0.3;
+    const image = trace.type === "heatmap" || trace.type === "image" || found.get(x + y)?.map;
+    found.set(x + y, { x, y, across, up: second.domain ?? [0, 1], bare,
+                       picture: Boolean(bare && image && small), map: Boolean(image), square: Boolean(first.scaleanchor || second.scaleanchor),
                        name: isText(second.title?.text) });
   }
   return [...found.values()].sort((a, b) => b.up[1] - a.up[1] || a.across[0] - b.across[0]);
@@ -73,12 +75,12 @@ function stretch(parts, design, length, scale) {
 
 const inOneRow = (plots) => plots.every(({ up }) => same(up[0], plots[0].up[0]) && same(up[1], plots[0].up[1]));
 
-// On a narrow page: one subplot with axes in a row, as many without as have room.
+// On a narrow page: one subplot in a row, as many small pictures as have room.
 function stacked(plots, width) {
   const rows = [];
   let room = 0;
   for (const plot of plots) {
-    const need = plot.bare ? 70 : 330;
+    const need = plot.picture ? 70 : 330;
     if (room < need) { rows.push([]); room = width; }
     rows.at(-1).push(plot);
     room -= need;
@@ -86,13 +88,13 @@ function stacked(plots, width) {
   return rows;
 }
 
-// Of all ways to break one row into several, the one whose smallest subplot is largest.
+// Of all ways to break one row into several, the one whose smallest subplot is largest. Maps that are neighbours stay so.
 function largest(plots, width, height, scale) {
   const ways = Array.from({ length: 2 ** (plots.length - 1) }, (_, cuts) => {
     const rows = [[plots[0]]];
     plots.slice(1).forEach((plot, i) => { if (cuts >> i & 1) rows.push([plot]); else rows.at(-1).push(plot); });
     return rows;
-  });
+  }).filter((rows) => rows.slice(1).every((row, i) => !(row[0].map && rows[i].at(-1).map)));
   const value = (rows) => {
     const high = height / rows.length - 65 * scale;
     return Math.min(...rows.map((row) => {
@@ -108,6 +110,9 @@ function largest(plots, width, height, scale) {
 
 const weight = (plot) => plot.across[1] - plot.across[0];
 
+// What names at the right of a row leave of `width` px.
+const roomOf = (row, width) => width - Math.max(0, ...row.map((plot) => plot.beside ?? 0));
+
 // Boxes in px for rows of subplots; heads: lines of title above each row; under: px that words under each row need
 // beyond two lines; high: px that a row needs at least; height: of all, or undefined for natural.
 function boxes(rows, width, height, scale, { heads, under, high }) {
@@ -117,7 +122,8 @@ function boxes(rows, width, height, scale, { heads, under, high }) {
   const most = Math.max(...rows.map((row, i) => (bare[i] ? row.length : 1)));
   const side = (row) => (row.every((plot) => plot.picture)
     ? Math.min(120 * scale, (width - 10 * (most - 1)) / most) : Math.min(width, 230 * scale));
-  const asked = rows.map((row, i) => (bare[i] ? side(row) : Math.max(190 * scale, high[i])));
+  const even = height && (height - sum(before)) / rows.length;
+  const asked = rows.map((row, i) => (bare[i] ? Math.min(side(row), even ?? Infinity) : Math.max(190 * scale, high[i])));
   const natural = sum(asked) + sum(before);
   const total = height ?? natural;
   const pictures = sum(asked.filter((_, i) => bare[i])), others = sum(asked) - pictures;
@@ -128,7 +134,7 @@ function boxes(rows, width, height, scale, { heads, under, high }) {
     top += before[i];
     const high = bare[i] ? asked[i] : asked[i] * grow;
     const gap = row.some((plot) => !plot.bare) ? 58 * scale : 10;
-    const room = width - gap * (row.length - 1), share = sum(row.map(weight));
+    const room = roomOf(row, width) - gap * (row.length - 1), share = sum(row.map(weight));
     const each = bare[i] && row.every((plot) => plot.picture) ? (width - 10 * (most - 1)) / most : Infinity;
     let left = 0;
     for (const plot of row) {
@@ -167,7 +173,7 @@ function scaledTrace(trace, scale) {
 // What a narrow page asks of a figure before its subplots are placed: margins that leave room, names in lines, and names
 // beside each subplot that shared those of its neighbour. Each subplot learns how high its names are.
 function narrow(data, layout, plots, margin, width) {
-  const { font } = layout, left = [], right = [];
+  const { font } = layout, left = [];
   for (const plot of plots) {
     const axis = layout[plot.y];
     if (axis?.matches && axis.showticklabels === false && plots.length > 1) {
@@ -178,13 +184,13 @@ function narrow(data, layout, plots, margin, width) {
     const names = fitBeside(data, layout, plot.y, 0.36 * width, font);
     if (names) {
       plot.names = names.height;
-      (axis.side === "right" ? right : left).push(names.width + 12 + (plot.name ? 20 : 0));
-    }
+      const room = names.width + 12 + (plot.name ? 20 : 0);
+      if (axis.side === "right") plot.beside = room;
+      else left.push(room);
+    } else if (axis?.side === "right") plot.beside = 40;
   }
   if (left.length) margin.l = Math.min(margin.l, Math.max(...left));
-  margin.r = right.length ? Math.max(...right) : Math.min(margin.r, Math.max(20, width / 4));
-  // Numbers in the cells of a map, whose cells are narrow now.
-  for (const note of layout.annotations ?? []) if (note.xref !== "paper" && isNumber(note.text)) note.font.size = 10;
+  margin.r = Math.min(margin.r, 14); // names beside a subplot take of its own row
 }
 
 // The layout (which is changed in place) and the traces for these px. height: undefined lets the figure choose.
@@ -200,11 +206,13 @@ function arrange(data, layout, { width, height, stage = false, stack = false, sc
   }
   const { font } = layout, { size } = font;
   // Words of an axis close to its ticks: room that they do not need is the figure's.
-  for (const [name, axis] of Object.entries(layout))
+  for (const [name, axis] of Object.entries(layout)) {
+    if (/^[xy]axis\d*$/.test(name) && axis.showticklabels === false && !axis.tickvals) axis.ticks = "";
     if (/^xaxis\d*$/.test(name)) {
       if (isText(axis.title?.text)) axis.title.standoff ??= 4 * scale;
       if (axis.ticktext) axis.automargin ??= "height"; // words under an axis may turn
     }
+  }
   margin.b = Math.min(margin.b, 46 * scale);
   const notes = layout.annotations ?? [];
   const plots = subplotsOf(data, layout);
@@ -244,7 +252,8 @@ function arrange(data, layout, { width, height, stage = false, stack = false, sc
     note.text = wrapped(note.text, room, { ...font, size: note.font?.size ?? size });
     note.yshift = lift;
   };
-  const inItsRow = (plot, row) => (inner - 58 * scale * (row.length - 1)) * weight(plot) / sum(row.map(weight));
+  const inItsRow = (plot, row) => (roomOf(row, inner) - 58 * scale * (row.length - 1)) * weight(plot)
+    / sum(row.map(weight));
   const across = rows ? null : stretch(pieces(plots, "across", "up"), DESIGN - margin.l - margin.r, inner, 1);
   for (const note of notes.filter(isTitle)) {
     const { plot } = owner.get(note);
@@ -276,12 +285,17 @@ function arrange(data, layout, { width, height, stage = false, stack = false, sc
     return [plot, fitUnder(data, layout, plot.x, wide, font) + fitTitle(layout[plot.x], wide + spareOf(plot), font)];
   }) : []);
   const deepest = (row) => Math.max(0, ...row.map((plot) => below.get(plot) ?? 0));
-  margin.b += deepest(rows?.at(-1) ?? plots.filter(({ up }) => same(up[0], 0)));
+  const last = rows?.at(-1) ?? plots.filter(({ up }) => same(up[0], 0));
+  // An axis without a title leaves the room of that to its names.
+  const under = last.filter((plot) => layout[plot.x]?.visible !== false).map((plot) => (below.get(plot) ?? 0)
+    + (isText(layout[plot.x]?.title?.text) ? margin.b : Math.min(margin.b, 26 * scale)));
+  margin.b = under.length ? Math.max(...under) : margin.b;
 
   // The legend at the top, then the titles.
   const { legend: box } = layout;
   if (!box.orientation) margin.t = layout.margin?.t ?? 100;
   else if ((box.y ?? 1.02) >= 1) {
+    data = inGroups(data, layout);
     legend ??= legendHeight(data, layout, inner);
     margin.t = 8 * scale + legend + titles + (isText(layout.title?.text) ? 2.2 * size : 0);
     Object.assign(box, isText(layout.title?.text) ? {} : { yref: "container", y: 1, yanchor: "top", x: 0,
@@ -306,7 +320,9 @@ function arrange(data, layout, { width, height, stage = false, stack = false, sc
       const box = place(plot);
       (layout[plot.x] ??= {}).domain = box.across;
       (layout[plot.y] ??= {}).domain = box.up;
-      fitUp(layout[plot.y], (box.up[1] - box.up[0]) * (height - margin.t - margin.b), font);
+      const px = [(box.across[1] - box.across[0]) * inner, (box.up[1] - box.up[0]) * (height - margin.t - margin.b)];
+      fitUp(layout[plot.y], px[1], font);
+      data = fitCells(data, notes, layout, plot, px);
     }
     for (const [note, at] of owner) {
       const box = place(at.plot);

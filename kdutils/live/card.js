@@ -3,6 +3,7 @@
 
 const GONE = "The kernel of this page is gone: this panel shows what it last drew. Run its cell again.";
 const ICON = '<svg viewBox="0 0 12 12" aria-hidden="true"><path d="M1 4V1h3M8 1h3v3M11 8v3H8M4 11H1V8"/></svg>';
+const NARROWEST = 0.85; // of the type that is asked for: smaller, and the column of words becomes wider
 const SMALLEST = 10.5; // px of type on a stage, below which words would rather be scrolled
 
 const seconds = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -51,6 +52,7 @@ class Stage {
     card.classList.remove("kd-stage");
     this.asked.hide();
     card.style.removeProperty("--kd-type");
+    card.classList.remove("kd-wide");
     delete card.dataset.lmSuppressShortcuts;
     this.tell();
     card.scrollIntoView({ block: "nearest" });
@@ -72,18 +74,20 @@ class Stage {
     this.button.lastChild.textContent = this.on ? "Back" : "Stage";
   }
 
-  // Type as large as the screen asks for, and as small as its words need. smaller: words have changed; type does not
-  // grow again, or it would go up and down with every sentence.
+  // Type as large as that of the figure, and as small as its words need; before it gets small its column gets wider.
+  // smaller: words have changed; type does not grow again, or it would go up and down with every sentence.
   fit(smaller = false) {
     const { card } = this;
     if (!this.on || !card.isConnected) return;
     const at = parseFloat(card.style.getPropertyValue("--kd-type")) || Infinity;
-    const asked = Math.min(card.clientHeight / 38, card.clientWidth / 62);
-    let size = smaller ? Math.min(at, asked) : asked;
-    const set = () => card.style.setProperty("--kd-type", `${size}px`);
-    set();
-    while (size > SMALLEST && !this.fits()) { size = Math.max(SMALLEST, size - 0.5); set(); }
-    if (size !== at) card.dispatchEvent(new Event("kd-type"));
+    const asked = parseFloat(getComputedStyle(card.querySelector(".kd-figure") ?? card).fontSize);
+    if (!smaller) card.classList.remove("kd-wide");
+    const set = (size) => { card.style.setProperty("--kd-type", `${size}px`); return size; };
+    let size = set(smaller ? Math.min(at, asked) : asked);
+    while (size > SMALLEST && !this.fits()) {
+      if (size > NARROWEST * asked || card.classList.contains("kd-wide")) size = set(Math.max(SMALLEST, size - 0.5));
+      else { card.classList.add("kd-wide"); size = set(smaller ? size : asked); }
+    }
   }
 
   fits() {

@@ -198,8 +198,8 @@ async function render({ model, el }) {
     plot.dataset.busy = "false";
   }
 
-  // A drawing in the room of this moment. A legend that took other lines than were foreseen is drawn again with its true
-  // height before the page is painted: nobody sees it over a title, nor room that it does not need.
+  // A drawing in the room of this moment. A legend that took more lines than were foreseen is drawn again with its true
+  // height before the page is painted: nobody sees it over a title.
   async function fitted() {
     const space = room();
     drawn = JSON.stringify(space);
@@ -208,7 +208,7 @@ async function render({ model, el }) {
       const { data, layout, legend: foreseen } = arrange(picture.data, themed(picture.layout), { ...space, legend: known });
       await redraw(Plotly, plot, data, layout, model.get("config"));
       const box = plot._fullLayout?.legend;
-      if (foreseen === undefined || box?.orientation !== "h" || Math.abs(box._height - foreseen) < 3) return;
+      if (foreseen === undefined || box?.orientation !== "h" || box._height < foreseen + 3) return;
       legend = { of: drawn, height: box._height };
     }
   }
@@ -239,7 +239,7 @@ async function render({ model, el }) {
 
   const card = () => el.closest(".kd-panel");
   let used = { width: 0, words: 0 }, drawn = ""; // the most px that a card of this width has needed for words
-  let legend = {}; // the height of the legend where it was not as foreseen, and in which room
+  let legend = {}; // the height of the legend where it was more than foreseen, and in which room
 
   function room() {
     const panel = card(), onStage = Boolean(panel?.classList.contains("kd-stage"));
@@ -248,7 +248,7 @@ async function render({ model, el }) {
     panel?.classList.toggle("kd-beside", !onStage && tall && page >= NARROW);
     const space = { width: el.clientWidth || DESIGN, stage: onStage, stack: !onStage && page < NARROW };
     if (onStage) {
-      space.scale = parseFloat(getComputedStyle(panel).getPropertyValue("--kd-type")) / TYPE || 1;
+      space.scale = parseFloat(getComputedStyle(el).fontSize) / TYPE;
       space.height = Math.max(120, el.clientHeight - hint.offsetHeight);
     } else if (panel && !space.stack) {
       const high = (part) => panel.querySelector(part)?.offsetHeight ?? 0;

@@ -256,7 +256,7 @@ class TrainingPanel(Panel):
 
     def invitation(self) -> str:
         if self.recorded is not None:
-            return f"Ready: Train starts your run. The pale one was {self.recorded.label}."
+            return "Ready: Train starts your run; the pale one is recorded."
         if not self.may_tell and recorded.load(self) is not None:
             return "Ready: answer the question above, and a recorded run appears; or Train starts yours."
         return "Ready: Train starts a run."

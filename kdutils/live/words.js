@@ -4,6 +4,7 @@
 const isText = (text) => typeof text === "string" && text.trim() !== "";
 const isNumber = (text) => /^[-−+]?[\d.,]+ ?%?$/.test(text);
 const LINE = 1.3;       // height of a line, in sizes of its letters
+const SMALLEST = 7.5;   // px: numbers in a map that are smaller cannot be read
 const SLANT = 40;       // degrees, of names that would not fit side by side
 
 const canvas = globalThis.document?.createElement("canvas").getContext("2d");
@@ -98,6 +99,32 @@ function fitUp(axis, length, { size }) {
   } else if (most < 7) axis.nticks ??= most;
 }
 
+// Numbers in the cells of a map, by traces of text or by notes, as small as cells of wide x high px ask. Smaller than
+// SMALLEST nobody reads them: there they go, and hovering says them.
+function fitCells(data, notes, layout, { x, y }, [wide, high]) {
+  const cell = (name, length, places) => length / (Math.abs(layout[name]?.range?.[1] - layout[name]?.range?.[0])
+    || new Set(places).size);
+  const fit = (texts, places, font) => {
+    const [across, up] = [cell(x, wide, places.map(([at]) => at)), cell(y, high, places.map(([, at]) => at))];
+    const asked = Math.min(font.size, up / LINE, (across - 3) * font.size / widest(texts, font));
+    return asked < SMALLEST ? 0 : asked;
+  };
+  const here = notes.filter(({ xref = "x", yref = "y", text }) => xref === x.replace("axis", "")
+    && yref === y.replace("axis", "") && isText(text) && isNumber(text));
+  if (here.length > 1) for (const note of here) {
+    const size = fit(here.map(({ text }) => text), here.map((one) => [one.x, one.y]), { ...layout.font, ...note.font });
+    if (size) note.font = { ...note.font, size };
+    else note.visible = false;
+  }
+  return data.map((trace) => {
+    const ours = trace.mode === "text" && (trace.xaxis ?? "x") === x.replace("axis", "") && trace.x && trace.y;
+    const numbers = ours && Array.isArray(trace.text) ? trace.text.filter(isText) : [];
+    if (!numbers.length || !numbers.every(isNumber)) return trace;
+    const size = fit(numbers, Array.from(trace.x, (at, i) => [at, trace.y[i]]), { ...layout.font, ...trace.textfont });
+    return size ? { ...trace, textfont: { ...trace.textfont, size } } : { ...trace, visible: false };
+  });
+}
+
 // The title of an axis in lines of at most `room` px; the height of those beyond the first.
 function fitTitle(axis, room, font) {
   if (!isText(axis?.title?.text)) return 0;
@@ -110,37 +137,41 @@ const shortNames = (data, room, font) => data.map((trace) => (
   isText(trace.name) && widthOf(trace.name, font.size, font.family) > room
     ? { ...trace, name: wrapped(trace.name, room, font) } : trace));
 
-// Height in px of a horizontal legend in `width` px, as plotly (computeLegendDimensions) lays it out: entries of one group
-// one under another and groups side by side, in as many rows as they need; without groups all entries have the width of
-// the longest if they need a second row.
+const hasEntry = (trace) => trace.visible !== false && trace.showlegend !== false && isText(trace.name)
+  && trace.type !== "heatmap" && trace.type !== "image";
+
+// Entries of the legend side by side, each as wide as its name, in close lines: plotly does so with groups of one entry.
+// Without groups all would be as wide as the longest, in groups of several they would stand one under another.
+function inGroups(data, layout) {
+  const named = data.filter((trace) => hasEntry(trace) && trace.legendgroup).map(({ legendgroup }) => legendgroup);
+  if (new Set(named).size < named.length) {
+    layout.legend.traceorder = "normal";
+    return data;
+  }
+  Object.assign(layout.legend, { traceorder: "grouped", tracegroupgap: 0 });
+  return data.map((trace) => (hasEntry(trace) && !trace.legendgroup ? { ...trace, legendgroup: trace.uid } : trace));
+}
+
+// Height in px of a horizontal legend in `width` px, as plotly (computeLegendDimensions) lays it out. Traces without
+// points count, though plotly leaves them out: they will have some, and the figure shall not jump then.
 function legendHeight(data, layout, width) {
-  const seen = data.filter((trace) => trace.visible !== false);
-  const shown = seen.filter((trace) => trace.showlegend !== false && isText(trace.name)
-    && trace.type !== "heatmap" && trace.type !== "image");
+  const shown = data.filter(hasEntry);
   if (layout.showlegend === false || shown.length + (layout.showlegend === true) < 2 && !shown.some((t) => t.showlegend))
     return 0;
   const { size, family } = { ...layout.font, ...layout.legend.font }, gap = 5;
-  const entries = shown.map(({ name, legendgroup }) => ({ legendgroup, wide: 40 + widthOf(name, size, family),
-                                                          high: Math.max(16, linesOf(name) * size * LINE) + 3 }));
-  if (seen.some((trace) => trace.legendgroup)) {
-    const groups = new Map();
-    entries.forEach(({ legendgroup, wide, high }, i) => {
-      const former = groups.get(legendgroup || i) ?? { wide: 0, high: 0 };
-      groups.set(legendgroup || i, { wide: Math.max(former.wide, wide + gap), high: former.high + high });
-    });
-    return inRows([...groups.values()], width, layout.legend.tracegroupgap ?? 10) + 2 * gap;
-  }
-  if (sum(entries.map(({ wide }) => wide)) + (entries.length - 1) * gap < width)
-    return Math.max(...entries.map(({ high }) => high)) + 2 * gap;
-  const wide = Math.max(...entries.map((entry) => entry.wide)) + gap;
-  return inRows(entries.map(({ high }) => ({ wide, high })), width + gap, 0) + 2 * gap;
+  const entries = shown.map(({ name }) => ({ wide: 40 + gap + widthOf(name, size, family),
+                                             high: Math.max(16, linesOf(name) * size * LINE) + 3 }));
+  if (layout.legend.traceorder === "grouped") return inRows(entries, width) + 2 * gap;
+  if (sum(entries.map(({ wide }) => wide)) - gap < width) return Math.max(...entries.map(({ high }) => high)) + 2 * gap;
+  const wide = Math.max(...entries.map((entry) => entry.wide));
+  return inRows(entries.map(({ high }) => ({ wide, high })), width + gap) + 2 * gap;
 }
 
-// Height of boxes {wide, high} side by side, in as many rows of `width` px as they need, with `gap` px between rows.
-function inRows(boxes, width, gap) {
+// Height of boxes {wide, high} side by side, in as many rows of `width` px as they need.
+function inRows(boxes, width) {
   let at = 0, row = 0, total = 0;
   for (const { wide, high } of boxes) {
-    if (at > 0 && at + wide > width) { total += row + gap; at = row = 0; }
+    if (at > 0 && at + wide > width) { total += row; at = row = 0; }
     at += wide;
     row = Math.max(row, high);
   }

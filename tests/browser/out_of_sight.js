@@ -11,6 +11,10 @@
         else if (!card.contains(document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2)))
             said.push(`${name}: something lies over it`);
     }
+    const status = card.querySelector('.kd-status');
+    const lines = status.clientHeight / 1.45 / parseFloat(getComputedStyle(status).fontSize);
+    if (card.querySelector('.kd-transport') && lines > 2.5)
+        said.push(`status: ${Math.round(lines)} lines move what is under it`);
     const figure = card.querySelector('.kd-figure').getBoundingClientRect();
     for (const part of card.querySelectorAll('.kd-head, .kd-controls, .kd-bar, .kd-formula, .kd-reading, .kd-asked')) {
         const box = part.getBoundingClientRect();

@@ -32,6 +32,15 @@
       });
     });
   }
+  // Words in a subplot may lie over what is drawn there, not over each other.
+  for (const trace of root.querySelectorAll(".kd-plot .trace")) {
+    const boxes = [...trace.querySelectorAll(".textpoint text")].filter((text) => text.textContent.trim())
+      .map((text) => [text, text.getBoundingClientRect()]);
+    boxes.forEach(([text, a], i) => boxes.slice(i + 1).forEach(([other, b]) => {
+      if (Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top)
+        > 0.3 * a.height) said.push(`"${text.textContent}" in a subplot lies over "${other.textContent}"`);
+    }));
+  }
   const options = [...root.querySelectorAll(".widget-radio-box label")].map((label) => {
     const range = document.createRange();
     range.selectNodeContents(label);
