@@ -267,7 +267,8 @@ async function render({ model, el }) {
   theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name", "data-jp-theme-light"] });
   // Also after a drawing while the cell was out of sight, which has no width.
   const size = new ResizeObserver(() => {
-    if (!el.clientWidth || !plot.dataset.points) return;
+    // Words beside it may leave it no width in a card that is narrow now: the card is asked whether it is in sight.
+    if (!(card() ?? el).clientWidth || !plot.dataset.points) return;
     if (JSON.stringify(room()) !== drawn) again();
   });
   size.observe(el);

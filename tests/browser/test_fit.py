@@ -47,6 +47,7 @@ def test_no_words_of_a_figure_lie_over_others(plain, width):
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_words_of_a_panel_or_of_a_prediction_lie_over_others(course, width):
+    course.size(1000)
     course.size(width, 2000)     # a picture shows what is in the window
     for name in PANELS:
         course.picture(f"{name} {width}", course.panel(name))
