@@ -1,4 +1,5 @@
-"""What a panel's card needs of the page beside its controls: the button to the stage, names, a word when it is lost."""
+"""What a panel's card needs of the page beside its controls: its looks, the button to the stage, names, a word when
+it is lost."""
 
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import traitlets
 
 from kdutils import pages
 from kdutils.headless import page
+from kdutils.live.live_figure import bare
+
+HERE = Path(__file__).parent
 
 
 class CardTools(anywidget.AnyWidget):
@@ -15,7 +19,8 @@ class CardTools(anywidget.AnyWidget):
     It needs no answer of the kernel: a panel goes to the stage while the kernel is busy, too.
     """
 
-    _esm = (Path(__file__).parent / "card.js").read_text(encoding="utf-8")
+    _esm = bare((HERE / "card.js").read_text(encoding="utf-8"))
+    _css = bare((HERE / "panel.css").read_text(encoding="utf-8"))
     lines = traitlets.List(traitlets.Unicode(), help="what is asked on the stage, one by one").tag(sync=True)
 
 

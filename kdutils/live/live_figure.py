@@ -24,15 +24,15 @@ PARTS = ("words.js", "arrange.js", "redraw.js", "live_figure.js")
 log = logging.getLogger(__name__)
 
 
-def _bare(code: str) -> str:
-    """A module or a style without comments and indents: every figure of a page brings a copy."""
+def bare(code: str) -> str:
+    """A module or a style without comments and indents: every panel of a page brings a copy."""
     lines = (line.strip() for line in re.sub(r"/\*.*?\*/", "", code, flags=re.DOTALL).splitlines())
     # A comment behind code has two slashes between spaces, and no quotes: an address in a text is none.
     bare = (re.sub(r"""\s+// [^"'`]*$""", "", line) for line in lines)
     return "\n".join(line for line in bare if line and not line.startswith("//"))
 
 
-MODULE = _bare(HEAR + "".join((HERE / name).read_text(encoding="utf-8") for name in PARTS))
+MODULE = bare(HEAR + "".join((HERE / name).read_text(encoding="utf-8") for name in PARTS))
 
 
 class Sender:
@@ -114,7 +114,6 @@ class LiveFigure(HearingWidget):
     """Draws a Chart with plotly.js. Made by `Chart.view`; talk to the chart, not to this."""
 
     _esm = MODULE
-    _css = _bare((HERE / "panel.css").read_text(encoding="utf-8"))
 
     # The button that is removed would upload the figure to another host.
     config = traitlets.Dict({"displaylogo": False, "displayModeBar": "hover",

@@ -99,7 +99,8 @@ def test_where_it_would_tell_the_answer_it_waits_for_the_prediction(answer, monk
     assert panel.wait(30) and panel.recorded is None and panel.points == 0 and panel.words() == "0 points."
     assert panel.status.startswith("Ready: answer the question above") and answer.date not in panel.status
     question.choose("high")
-    assert panel.points == 6 and panel.words().startswith("Pale: ") and answer.date in panel.status
+    assert panel.points == 6 and panel.words().startswith("Pale: ") and answer.date in panel.words()
+    assert panel.status == "Ready: Train starts your run; the pale one is recorded."
     first = shown(Recorded(question=Prediction("How low?", ["low", "high"], answer="low", because="so.")))
     first.step()
     first.question.choose("low")
