@@ -41,11 +41,15 @@
         > 0.3 * a.height) said.push(`"${text.textContent}" in a subplot lies over "${other.textContent}"`);
     }));
   }
-  const options = [...root.querySelectorAll(".widget-radio-box label")].map((label) => {
+  const around = (part) => {
     const range = document.createRange();
-    range.selectNodeContents(label);
+    range.selectNodeContents(part);
     return range.getBoundingClientRect();
-  });
+  };
+  const card = root.closest(".kd-panel") ?? root.querySelector(".kd-panel");
+  for (const part of card?.querySelectorAll(".kd-title, .kd-status, .kd-formula, .kd-reading, label, button") ?? [])
+    if (around(part).right > card.getBoundingClientRect().right) said.push(`"${part.textContent}" is cut off by the card`);
+  const options = [...root.querySelectorAll(".widget-radio-box label")].map(around);
   options.forEach((box, i) => options.slice(i + 1).forEach((other) => {
     if (box.bottom > other.top + 1) said.push("two options of a prediction lie over each other");
   }));
