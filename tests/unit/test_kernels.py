@@ -149,11 +149,15 @@ def test_60_steps_end_where_the_loops_end(objective, spec, batch, monkeypatch):
 
 @pytest.mark.parametrize("batch", [64, 20])
 def test_convolutional_networks_end_where_the_loops_end(batch, monkeypatch):
+    """Where two pixels of a square are all but equal, rounding decides, and which member that befalls depends on the
+    processor: on one kind a single member is 2.8e-5 from the loop, and as far from double precision, the others under
+    6e-6. How near both engines are to double precision is asked in test_kernels_rounding."""
     task, knobs = made_task(3), KNOBS | {"temperature": [1.0, 4.0, 20.0], "alpha": [0.0, 0.9, 1.0]}
     ours, ours_seen = trained(ConvNet(), task, knobs=knobs, batch=batch)
     monkeypatch.setenv("KDUTILS_ENGINE", "torch")
     loops, loops_seen = trained(ConvNet(), task, knobs=knobs, batch=batch)
-    torch.testing.assert_close(ours.predict(task.inputs), loops.predict(task.inputs), atol=1e-5, rtol=1e-5)
+    apart = (ours.predict(task.inputs) - loops.predict(task.inputs)).abs().amax((1, 2))
+    assert apart.median() < 1e-5 and apart.max() < 1e-4, apart
     torch.testing.assert_close(ours_seen, loops_seen, atol=1e-5, rtol=1e-5, equal_nan=True)
 
 

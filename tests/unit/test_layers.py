@@ -14,8 +14,8 @@ import kdutils
 PACKAGE = Path(kdutils.__file__).parent
 WORLD = {"ipywidgets", "plotly", "IPython", "anywidget", "matplotlib", "jupyterlab", "ipykernel", "papermill"}
 # From the ground up; each room may use those before it.
-FLOORS = ["errors", "rng", "locks", "datasets", "networks", "objectives", "cache", "training", "metrics", "results",
-          "cohorts", "image_lab", "second_scale", "claims"]
+FLOORS = ["errors", "rng", "locks", "folders", "datasets", "networks", "objectives", "cache", "training", "metrics",
+          "results", "cohorts", "image_lab", "second_scale", "claims"]
 
 
 def imported(path):
