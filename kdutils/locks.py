@@ -16,7 +16,7 @@ def alone(path: Path, patience: float, waits: Callable[[], None] = lambda: None)
     folder that is closed to us, a file system without locks), the block runs all the same: locks save work, not data.
     """
     lock = at(path)
-    with suppress(Timeout, OSError, NotImplementedError):
+    with suppress(Timeout, OSError, NotImplementedError):  # the last is filelock's word for a file system without locks
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(blocking=False)

@@ -28,8 +28,8 @@ def bare(code: str) -> str:
     """A module or a style without comments and indents: every panel of a page brings a copy."""
     lines = (line.strip() for line in re.sub(r"/\*.*?\*/", "", code, flags=re.DOTALL).splitlines())
     # A comment behind code has two slashes between spaces, and no quotes: an address in a text is none.
-    bare = (re.sub(r"""\s+// [^"'`]*$""", "", line) for line in lines)
-    return "\n".join(line for line in bare if line and not line.startswith("//"))
+    lines = (re.sub(r"""\s+// [^"'`]*$""", "", line) for line in lines)
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
 
 
 MODULE = bare(HEAR + "".join((HERE / name).read_text(encoding="utf-8") for name in PARTS))

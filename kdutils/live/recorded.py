@@ -97,8 +97,9 @@ def load(panel) -> RecordedAnswer | None:
         return None
     name, values, settings = name_of(panel), dict(panel.opened_with), dict(panel.settings())
     try:
-        answer = RecordedAnswer(**entry) if path.exists() and (
-            entry := json.loads(path.read_text(encoding="utf-8")).get(name)) else None
+        kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        entry = kept.get(name)
+        answer = RecordedAnswer(**entry) if entry else None
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         warnings.warn(f"The recorded answers in {path} cannot be used ({error}); install the course again.",
                       stacklevel=2)

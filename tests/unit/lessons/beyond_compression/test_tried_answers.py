@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from tried import NUMBER_ONLY, asked
+from tried import right_in_every_form, wrong_with_a_direction
 
 from kdutils.course.checks import check
 from kdutils.objectives import angle_loss, attention_loss, distance_loss, hint_loss, similarity_loss
@@ -127,19 +127,8 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("name", "code"), RIGHT, ids=[f"{one[0]}-{one[1][:30]}" for one in RIGHT])
-def test_right_is_right_in_every_form(name, code):
-    """Catches a check that takes one way of writing for the answer."""
-    said = asked(name, HEADS[name], BEFORE[name], code)
-    assert said.state == "right", said
-
-
-@pytest.mark.parametrize(("name", "code", "reason"), WRONG, ids=[f"{one[0]}-{one[1][:30]}" for one in WRONG])
-def test_wrong_is_wrong_and_hears_where_to_look(name, code, reason):
-    """Catches a check that is right about one shape or one T alone, or about a value without its gradient."""
-    said = asked(name, HEADS[name], BEFORE[name], code)
-    assert said.state == "not right yet" and reason in said.message, said
-    assert not NUMBER_ONLY.match(said.message)
+test_right_is_right_in_every_form = right_in_every_form(HEADS, BEFORE, RIGHT)
+test_wrong_is_wrong_and_hears_where_to_look = wrong_with_a_direction(HEADS, BEFORE, WRONG)
 
 
 BLIND = {"rotate": ["SP", "RKD"], "negate": ["AT", "SP", "RKD"], "stretch": ["AT"]}
